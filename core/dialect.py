@@ -1,0 +1,129 @@
+"""What a wire dialect is: a sans-I/O connection that takes frames in and gives outputs out, and a pure renderer.
+
+The shell (adapters/web/socket.py) owns the socket and does what the outputs say, in their order; a dialect never
+awaits, reads a clock or touches a socket. It is the same split as h11's and wsproto's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from core.identifiers import StreamName
+from core.messages import Outcome, Recorded
+
+
+class Reach(Enum):
+    """Whom a record's frame is for, judged by the connection the record's command came by (`Stamp.origin`)."""
+
+    EVERYONE = "everyone"
+    ORIGIN = "origin"
+    OTHERS = "others"
+
+
+class Frame(Struct, frozen=True, gc=False):
+    """One record as one wire message, encoded once for all who hear it."""
+
+    body: bytes
+    to: Reach = Reach.EVERYONE
+
+
+class Handshake(Struct, frozen=True):
+    """What a connection knows of itself when it opens.
+
+    `connection_id` is `<boot>.<number>`; `path` the parameters of the matched path; `epoch` the log's.
+    """
+
+    connection_id: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    principal: str
+    epoch: str
+
+
+class Write(Struct, frozen=True, gc=False):
+    """Send this frame to this connection alone."""
+
+    body: bytes
+
+
+class Listen(Struct, frozen=True, gc=False):
+    """Begin to keep, from this moment, what `stream` records, for this connection. Nothing is shown before `Hear`."""
+
+    stream: StreamName
+
+
+class Tell(Struct, frozen=True, gc=False):
+    """Give the command to the actor of `stream`; its outcome comes back through `Connection.settled`."""
+
+    stream: StreamName
+    command: Any
+    command_id: str | None = None
+
+
+class Hear(Struct, frozen=True, gc=False):
+    """Show this connection every record of `stream` above `version`, at which the stream's state is `state`."""
+
+    stream: StreamName
+    state: Any
+    version: int
+
+
+class Recall(Struct, frozen=True, gc=False):
+    """Resume: fold `stream` up to version `since`, give that state to `Connection.recalled`, then render what came
+    after, up to the version the following `Hear` names."""
+
+    stream: StreamName
+    since: int
+    until: int
+
+
+class Close(Struct, frozen=True, gc=False):
+    """Close the socket after all that was written, with this code and reason."""
+
+    code: int
+    reason: str
+
+
+Output = Write | Listen | Tell | Hear | Recall | Close
+
+
+class Connection(Protocol):
+    """One client's side of the talk. Plain functions; `now` is µs UTC since the epoch."""
+
+    def opened(self, now: int) -> Sequence[Output]:
+        """The socket was accepted."""
+
+    def received(self, frame: str | bytes, now: int) -> Sequence[Output]:
+        """One whole text or binary message came."""
+
+    def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:
+        """What became of a command this connection told."""
+
+    def recalled(self, stream: StreamName, state: Any, version: int, now: int) -> Sequence[Output]:
+        """The state at the version this connection resumes from."""
+
+    def closed(self, now: int) -> Sequence[Output]:
+        """The socket is gone; only `Tell` is of use now."""
+
+
+class Dialect(Protocol):
+    """One wire protocol."""
+
+    @property
+    def name(self) -> str: ...
+
+    def connect(self, handshake: Handshake) -> Connection:
+        """The connection object of one newly accepted socket."""
+
+    def render(self, record: Recorded, state: Any) -> Frame | None:
+        """The frame `record` is on this wire, None when it is not shown. `state` is the stream's after the record.
+
+        Pure: the same record and state give the same bytes, live, on resume and in a replay years later.
+        """
+
+    def farewell(self, record: Recorded, state: Any) -> Close | None:
+        """The close every listener of the stream gets after this record's frame, None for nearly all records."""

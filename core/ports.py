@@ -1,0 +1,135 @@
+"""What the core and the actors need of the outside, as protocols. Adapters and stores implement them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from core.identifiers import StreamName
+from core.messages import Decision, Recorded
+
+
+class Clock(Protocol):
+    """Wall-clock time, the only source of `Stamp.time`."""
+
+    def now(self) -> int:
+        """µs UTC since the epoch."""
+
+
+class Identifiers(Protocol):
+    """A source of ids nobody has used before."""
+
+    def new(self) -> str:
+        """A UUID in its usual text form; later ones sort after earlier ones (version 7), so that indexes grow at one end."""
+
+
+class WrongExpectedVersion(Exception):
+    """Somebody else appended to the stream: recover, then decide again."""
+
+    def __init__(self, stream: StreamName, expected: int, actual: int) -> None:
+        super().__init__(f"{stream} is at version {actual}, not {expected}")
+        self.stream, self.expected, self.actual = stream, expected, actual
+
+
+class DuplicateCommand(Exception):
+    """A command of these decisions is in the log already; its first outcome stands. Nothing was appended."""
+
+    def __init__(self, stream: StreamName, command_id: str) -> None:
+        super().__init__(f"{stream} has recorded command {command_id!r} already")
+        self.stream, self.command_id = stream, command_id
+
+
+class StoreUnavailable(Exception):
+    """The log cannot be read or written now (disk full, locked, I/O error, closed).
+
+    After an append it means: not known to be durable. Recover before deciding again.
+    """
+
+
+class Subscription(Protocol):
+    """A cursor over the whole log: catch-up, then live; commit order, every event once, no gap."""
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Recorded]]:
+        """Batches, each non-empty, for ever. Raises StoreUnavailable when the log cannot be read or is closed."""
+
+    @property
+    def position(self) -> int:
+        """The last position given out."""
+
+
+class EventStore(Protocol):
+    """The append-only log. One contract suite (tests/eventstore) holds every implementation to the same behaviour."""
+
+    @property
+    def epoch(self) -> str:
+        """Identity of this log's history; changes when a log is restored or re-created."""
+
+    @property
+    def head(self) -> int:
+        """The last durable position, 0 for an empty log."""
+
+    async def append(self, stream: StreamName, decisions: Sequence[Decision], *, expected_version: int) -> tuple[Recorded, ...]:
+        """Make all events of all `decisions` durable, in order and together, or none.
+
+        Cancelled: either they are all there or none is. Raises WrongExpectedVersion, DuplicateCommand,
+        StoreUnavailable. When a command id is known already, DuplicateCommand wins over WrongExpectedVersion.
+        """
+
+    async def read_stream(self, stream: StreamName, *, after: int = 0, limit: int | None = None) -> list[Recorded]:
+        """The stream's events with versions above `after`, in order. Raises StoreUnavailable."""
+
+    async def read_all(self, *, after: int = 0, limit: int = 1000) -> list[Recorded]:
+        """The log's events with positions above `after`, in order. Raises StoreUnavailable."""
+
+    async def read_events(self, stream: StreamName, *, after: int = 0) -> list[Any]:
+        """As read_stream, but only the events themselves: what recovery folds, and so as lean as can be."""
+
+    async def read_outcome(self, stream: StreamName, command_id: str) -> tuple[Recorded, ...]:
+        """What the first command of this id led to on this stream, () when there was none. Raises StoreUnavailable."""
+
+    def subscribe(self, *, after: int = 0) -> Subscription:
+        """Follow the log behind position `after`."""
+
+    async def load_checkpoint(self, name: str) -> tuple[int, bytes] | None:
+        """A view's position and saved form, None when it has none. Raises StoreUnavailable."""
+
+    async def save_checkpoint(self, name: str, position: int, view: bytes) -> None:
+        """Replace a view's checkpoint. Checkpoints are derived: losing one costs time, never truth. Raises StoreUnavailable."""
+
+
+class Turn(Struct, frozen=True, gc=False):
+    """One thing said, as a language model is told of it. `role` is "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+class Prompt(Struct, frozen=True):
+    """All a language model gets to see. `turns` ends with what is to be answered."""
+
+    personality: str
+    topic: str | None
+    session_type: str
+    turns: tuple[Turn, ...]
+
+
+class ModelFailure(Exception):
+    """The language model gave no (whole) answer. `retry_after` in seconds, None when it did not say."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.retry_after = reason, retry_after
+
+
+class LanguageModel(Protocol):
+    """Drafts answers, piece by piece."""
+
+    @property
+    def name(self) -> str:
+        """What the log calls it, e.g. `openai/gpt-4o-mini` or `offline-partner`."""
+
+    def draft(self, prompt: Prompt) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Pieces of the answer as they come; joined they are the whole of it. Both may raise ModelFailure."""
