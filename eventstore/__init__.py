@@ -1,0 +1,1 @@
+"""The append-only log behind `core.ports.EventStore`."""

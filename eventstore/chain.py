@@ -1,0 +1,70 @@
+"""The hash chain: every event's hash covers all it will ever say and the hash before it.
+
+    hash = SHA-256(previous hash ‖ MessagePack array of the columns in COLUMNS)
+
+so that the first altered, missing, inserted or reordered event is found by folding the log once. The first event
+links to GENESIS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+from msgspec import Struct, msgpack
+
+COLUMNS = (
+    "rowid", "originator_id", "originator_version", "topic", "state", "recorded_at", "correlation_id", "causation_id",
+    "command_id", "principal", "origin", "command",
+)  # fmt: skip
+"""All stored columns but the hash, in the order they are hashed. None of them ever changes."""
+
+GENESIS = bytes(32)
+"""What the first event links to."""
+
+Row = tuple[Any, ...]
+
+_encode = msgpack.Encoder().encode
+
+
+def link(previous: bytes, columns: Row) -> bytes:
+    """The hash of the event with these columns, which follows the event with the hash `previous`."""
+    return sha256(previous + _encode(columns)).digest()
+
+
+class Break(Struct, frozen=True):
+    """The first place where the chain does not hold."""
+
+    position: int
+    event: str
+    reason: str
+
+
+class Verification:
+    """Checks rows (COLUMNS and then the hash) as they come; remembers the first break and the head so far."""
+
+    def __init__(self, position: int = 0, head: bytes = GENESIS) -> None:
+        self.position, self.head = position, head
+        self.broken: Break | None = None
+        self._versions: dict[str, int] = {}
+
+    def check(self, rows: Iterable[Row]) -> Break | None:
+        """Take the next rows of the log. Returns the first break of all, None while the chain holds."""
+        for *columns, stored in rows:
+            if self.broken is None:
+                self.broken = self._fault(tuple(columns), stored)
+        return self.broken
+
+    def _fault(self, columns: Row, stored: bytes) -> Break | None:
+        position, stream, version = columns[:3]
+        event = f"{stream}@{version}"
+        if position != self.position + 1:
+            return Break(position, event, f"positions {self.position + 1} to {position - 1} are missing before it")
+        if link(self.head, columns) != stored:
+            return Break(position, event, "its content or its place in the log is not what was recorded")
+        if version != self._versions.get(stream, 0) + 1:
+            return Break(position, event, f"its stream has a gap: version {self._versions.get(stream, 0) + 1} is missing")
+        self.position, self.head = position, stored
+        self._versions[stream] = version
+        return None
