@@ -40,7 +40,7 @@ class StreamName(str):
     def parse(cls, text: str) -> Self:
         """The stream that `text` names. Raises MalformedStreamName."""
         category, dash, id = text.partition("-")
-        if not dash or category not in Category:
+        if not dash or category not in tuple(Category):  # `in Category` itself takes no str before Python 3.12
             kinds = ", ".join(f"{kind}-<id>" for kind in Category)
             raise MalformedStreamName(f"{text[:140]!r} names no stream; expected one of {kinds}")
         return cls.of(Category(category), id)
