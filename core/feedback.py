@@ -4,7 +4,8 @@ The measure, all scores whole numbers from 0 to 100, rounded down:
 
 Words are runs of letters, digits and combining marks, apostrophes inside included, compared without regard to case.
 In scripts written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) every character counts as a word
-of four letters, and two alike are no repetition. Emoji, punctuation and symbols are no words. A text without words scores 0 throughout.
+of four letters, and two alike are no repetition. Emoji, punctuation and symbols are no words. A text without words
+scores 0 throughout.
 
 clarity     100, less 2 for each word the mean sentence has above 20 (at most 40), less 15 when it has under 3,
             less 10 when the last sentence has no end mark, less the fillers' share in percent (at most 35).
@@ -32,6 +33,8 @@ from msgspec import Struct
 MAX_TARGETS = 100
 """Target words looked for; what a list has beyond that is ignored."""
 MAX_SUGGESTIONS = 3
+MAX_COMPOSED = 64
+"""Characters up to which a word is brought into one form, so that "é" is "é" however it was typed."""
 
 FILLERS = frozenset({"um", "umm", "uh", "uhm", "erm", "hmm", "mhm", "ah", "eh", "basically", "literally"})
 FILLER_PAIRS = frozenset({("you", "know"), ("i", "mean"), ("sort", "of"), ("kind", "of")})
@@ -79,7 +82,7 @@ class Traits(Struct, frozen=True, gc=False):
 def assess(text: str, target_vocabulary: tuple[str, ...] = ()) -> Feedback:
     """The measure stated above. `vocabulary_usage` spells the words as the target list does."""
     text = _plain(text)
-    words = _WORD.findall(text)
+    words = _words(text)
     targets = dict.fromkeys(target_vocabulary[:MAX_TARGETS])
     used = _used(words, targets) if targets else ()
     if not words:
@@ -94,7 +97,15 @@ def assess(text: str, target_vocabulary: tuple[str, ...] = ()) -> Feedback:
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold().replace("\u2019", "'")
+    return text.casefold().replace("\u2019", "'")
+
+
+def _words(text: str) -> list[str]:
+    """The words of a plain text, composed (NFC). Over-long ones stay as they are: composing is quadratic in marks."""
+    words = _WORD.findall(text)
+    if text.isascii():
+        return words
+    return [unicodedata.normalize("NFC", word) if len(word) <= MAX_COMPOSED else word for word in words]
 
 
 def _stands_alone(word: str) -> bool:
@@ -151,7 +162,7 @@ def _used(words: list[str], targets: dict[str, None]) -> tuple[str, ...]:
     spoken, alone = f" {' '.join(words)} ", set(words)
     used = []
     for target in targets:
-        sought = _WORD.findall(_plain(target))
+        sought = _words(_plain(target))
         if sought[0] in alone if len(sought) == 1 else sought and f" {' '.join(sought)} " in spoken:
             used.append(target)
     return tuple(used)
