@@ -1,0 +1,100 @@
+"""What all dialects hold to on the wire: strict JSON in text frames, fields of the right type, times as texts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from msgspec import DecodeError, Raw, ValidationError
+from msgspec.json import Decoder, Encoder
+
+from core.messages import MAX_COMMAND_ID_LENGTH
+
+T = TypeVar("T")
+
+MAX_DEPTH = 32
+"""Levels in what a client may have stored as it is; deeper values would not survive every JSON tool on the way."""
+
+NULL = Raw(b"null")
+"""The default of an envelope's raw fields: absent and null are the same."""
+
+encode = Encoder().encode
+"""A value as JSON bytes; NaN and infinities would become null, as JSON has neither."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TEXT: Decoder[str] = Decoder(str)
+_ANY: Decoder[Any] = Decoder()
+
+
+class MalformedFrame(ValueError):
+    """The frame is no text, no JSON, or no object. The message says which, for people."""
+
+
+class WrongField(ValueError):
+    """A field is missing or of the wrong type or size; the message names it."""
+
+
+def read_object(frame: str | bytes, decoder: Decoder[T]) -> T:
+    """The frame's outermost object, whose fields the decoder leaves raw. Raises MalformedFrame."""
+    if isinstance(frame, bytes):
+        raise MalformedFrame("send text frames, not binary ones")
+    try:
+        return decoder.decode(frame)
+    except ValidationError:
+        raise MalformedFrame("a frame is one JSON object") from None
+    except RecursionError:
+        raise MalformedFrame("the frame is nested too deeply") from None
+    except (DecodeError, UnicodeError):
+        raise MalformedFrame("the frame is not JSON") from None
+
+
+def read_field(raw: Raw, name: str, decoder: Decoder[T]) -> T:
+    """The field `name` of a frame, typed. Raises WrongField."""
+    try:
+        return decoder.decode(raw)
+    except DecodeError as error:
+        problem = str(error).replace("`$", f"`{name}")
+        raise WrongField(problem if "`" + name in problem else f"{problem} - at `{name}`") from None
+    except RecursionError:
+        raise WrongField(f"`{name}` is nested too deeply") from None
+
+
+def read_text(raw: Raw, name: str) -> str:
+    """A field that must be there and be text. Raises WrongField."""
+    return read_field(raw, name, _TEXT)
+
+
+def read_command_id(raw: Raw) -> str | None:
+    """The id the client chose for its command, None when it chose none. Raises WrongField."""
+    command_id = read_field(raw, "command_id", _ANY)
+    if command_id is None:
+        return None
+    if not isinstance(command_id, str) or not 1 <= len(command_id) <= MAX_COMMAND_ID_LENGTH:
+        raise WrongField(f"`command_id` is a text of 1 to {MAX_COMMAND_ID_LENGTH} characters")
+    return command_id
+
+
+def check_depth(value: Any, name: str) -> None:
+    """Raises WrongField for a value of more than MAX_DEPTH levels."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return
+    raise WrongField(f"`{name}` has more than {MAX_DEPTH} levels")
+
+
+def _children(item: Any) -> list[Any]:
+    """What may itself have children; texts and numbers are of no interest."""
+    values = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+    return [value for value in values if isinstance(value, dict | list)]
+
+
+def iso_time(time: int) -> str:
+    """`time`, µs UTC since the epoch, as ISO 8601 with its offset, always in the same width."""
+    return (_EPOCH + timedelta(microseconds=time)).isoformat(timespec="microseconds")
+
+
+def excerpt(text: str, length: int = 60) -> str:
+    """A client's text as far as an error message may repeat it."""
+    return text if len(text) <= length else f"{text[:length]}…"
