@@ -53,7 +53,7 @@ class ConversationsConnection:
 
     def __init__(self, handshake: Handshake, *, deltas: bool) -> None:
         self._handshake, self._deltas = handshake, deltas
-        self._id = handshake.path["conversation_id"]
+        self._id = handshake.path["conversation_id"].encode("utf-8", "replace").decode()  # no lone surrogates
         self._stage = Stage.JOINING
         self._joins = False
         self._held: list[Write | Tell] = []
@@ -217,9 +217,7 @@ class ConversationsConnection:
     def _greeting(self, state: Conversation, version: int, now: int, *, recovered: bool) -> Write:
         transcript = {"final_transcript": state.transcript, "interim_transcript": state.interim}
         payload = phase_fields(state.phase or Phase.IDLE, {"transcript": transcript})
-        return self._write(
-            "state_update", payload, now, seq=version, epoch=self._handshake.epoch, recovered=recovered
-        )
+        return self._write("state_update", payload, now, seq=version, epoch=self._handshake.epoch, recovered=recovered)
 
     def _say_ended(self, now: int, **more: Any) -> Sequence[Output]:
         self._stage = Stage.CLOSED

@@ -129,7 +129,6 @@ def repeat(record: Recorded, state: Conversation, *, deltas: bool) -> Frame | No
 def _encode_record(
     record: Recorded, shown: Shown, *, seq: int | UnsetType = UNSET, repeated: bool | UnsetType = UNSET
 ) -> bytes:
-    stamp = record.stamp
-    command_id = UNSET if stamp.command_id is None else stamp.command_id
-    time = wire.iso_time(stamp.time)
+    command_id = UNSET if record.stamp.client_command_id is None else record.stamp.client_command_id
+    time = wire.iso_time(record.stamp.time)
     return wire.encode(Message(shown[0], record.stream.id, time, shown[1], seq, UNSET, UNSET, command_id, repeated))
