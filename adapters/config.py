@@ -131,140 +131,62 @@ class Setting:
         return self.default if self.default is not None else self.default_shown
 
 
-# fmt: off — a table: one row is one setting, however short or long
+# One row is one setting, however long.
+# fmt: off
 SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "CALLBOARD_BIND", None, values.parse_binds, "Addresses to listen on, separated by commas.", "127.0.0.1:8000"
-    ),
+    Setting("CALLBOARD_BIND", None, values.parse_binds,
+            "Addresses to listen on, separated by commas.", "127.0.0.1:8000"),
     Setting("HOST", "127.0.0.1", values.parse_host, "Host to listen on where CALLBOARD_BIND is not set."),
     Setting("PORT", "8000", values.parse_port, "Port to listen on where CALLBOARD_BIND is not set."),
-    Setting(
-        "CALLBOARD_STORE",
-        "sqlite:///callboard.db",
-        values.parse_store,
-        "The log: sqlite:///PATH, or memory: to try things out.",
-    ),
+    Setting("CALLBOARD_STORE", "sqlite:///callboard.db", values.parse_store,
+            "The log: sqlite:///PATH, or memory: to try things out."),
     Setting("CALLBOARD_AUTH", "none", values.choice_of(Auth), "none (loopback only) or jwt."),
-    Setting(
-        "CALLBOARD_JWT_SECRET",
-        None,
-        values.parse_signing_secret,
-        "Key of the HS256 tokens, 32 bytes or more.",
-        "not set",
-    ),
-    Setting(
-        "CALLBOARD_USERS",
-        None,
-        values.parse_path,
-        "File of user names and argon2 hashes, kept by `callboard user add NAME`.",
-        "none: /token answers 401",
-    ),
-    Setting(
-        "CALLBOARD_INSECURE",
-        "no",
-        values.parse_switch,
-        "Listen beyond loopback without auth, behind a proxy that checks who comes.",
-    ),
-    Setting(
-        "CALLBOARD_TEST_ENDPOINTS",
-        None,
-        values.parse_switch,
-        "Serve /api/test/… and /test-token.",
-        "yes on loopback without auth, else no",
-    ),
-    Setting(
-        "CALLBOARD_CORS_ORIGINS",
-        "http://localhost:3000,http://127.0.0.1:3000",
-        values.parse_origins,
-        "Origins whose pages may call this server, separated by commas; none for no origin.",
-    ),
+    Setting("CALLBOARD_JWT_SECRET", None, values.parse_signing_secret,
+            "Key of the HS256 tokens, 32 bytes or more.", "not set"),
+    Setting("CALLBOARD_USERS", None, values.parse_path,
+            "File of user names and argon2 hashes, kept by `callboard user add NAME`.", "none: /token answers 401"),
+    Setting("CALLBOARD_INSECURE", "no", values.parse_switch,
+            "Listen beyond loopback without auth, behind a proxy that checks who comes."),
+    Setting("CALLBOARD_TEST_ENDPOINTS", None, values.parse_switch,
+            "Serve /api/test/… and /test-token.", "yes on loopback without auth, else no"),
+    Setting("CALLBOARD_CORS_ORIGINS", "http://localhost:3000,http://127.0.0.1:3000", values.parse_origins,
+            "Origins whose pages may call this server, separated by commas; none for no origin."),
     Setting("CALLBOARD_MAX_CONNECTIONS", "0", values.parse_limit, "Connections at one time; 0 for no limit."),
     Setting("CALLBOARD_MAX_FRAME_BYTES", "16 MiB", values.parse_size, "Largest frame a client may send."),
-    Setting(
-        "CALLBOARD_OUTLET_BYTES",
-        "1 MiB",
-        values.parse_size,
-        "What may wait for one slow client; beyond it the client is closed and can resume.",
-    ),
+    Setting("CALLBOARD_OUTLET_BYTES", "1 MiB", values.parse_size,
+            "What may wait for one slow client; beyond it the client is closed and can resume."),
     Setting("CALLBOARD_RATE_LIMIT", "200", values.parse_rate, "Commands a second and connection."),
     Setting("CALLBOARD_RATE_BURST", "400", values.parse_count, "Commands a connection may send at once."),
-    Setting(
-        "CALLBOARD_WRITE_DEADLINE",
-        "10",
-        values.parse_seconds,
-        "Seconds a client may take to accept what is sent to it.",
-    ),
-    Setting(
-        "CALLBOARD_SILENCE_LIMIT",
-        None,
-        values.parse_seconds,
-        "Seconds without a sign of life until a connection is dropped.",
-        "90; 120 for channels",
-    ),
+    Setting("CALLBOARD_WRITE_DEADLINE", "10", values.parse_seconds,
+            "Seconds a client may take to accept what is sent to it."),
+    Setting("CALLBOARD_SILENCE_LIMIT", None, values.parse_seconds,
+            "Seconds without a sign of life until a connection is dropped.", "90; 120 for channels"),
     Setting("CALLBOARD_SESSION_MAX_AGE", "3600", values.parse_seconds, "Seconds until an idle session expires."),
     Setting("CALLBOARD_PASSIVATE_AFTER", "300", values.parse_seconds, "Seconds until an idle actor leaves memory."),
     Setting("CALLBOARD_MAILBOX", "256", values.parse_count, "Commands that may wait for one actor."),
     Setting("CALLBOARD_RESPONSE_TIMEOUT", "30", values.parse_seconds, "Seconds a language model may take to answer."),
-    Setting(
-        "CALLBOARD_DELTA_INTERVAL",
-        "0.05",
-        values.parse_pause,
-        "Seconds between two pieces of a streamed answer; 0 for every piece as it comes.",
-    ),
-    Setting(
-        "CALLBOARD_FORECAST",
-        None,
-        values.choice_of(ForecastSource),
-        "Weather: open-meteo or scripted.",
-        "open-meteo with OPENAI_API_KEY, else scripted",
-    ),
-    Setting(
-        "CALLBOARD_TRANSCRIBER",
-        None,
-        values.choice_of(TranscriberKind),
-        "Speech to text: openai or pocketsphinx.",
-        "openai with OPENAI_API_KEY, else pocketsphinx",
-    ),
-    Setting(
-        "CALLBOARD_CARRIER",
-        None,
-        values.choice_of(CarrierKind),
-        "Shipping: http, or embedded (an example tariff).",
-        "http with SHIPVOX_API_URL, else embedded",
-    ),
+    Setting("CALLBOARD_DELTA_INTERVAL", "0.05", values.parse_pause,
+            "Seconds between two pieces of a streamed answer; 0 for every piece as it comes."),
+    Setting("CALLBOARD_FORECAST", None, values.choice_of(ForecastSource),
+            "Weather: open-meteo or scripted.", "open-meteo with OPENAI_API_KEY, else scripted"),
+    Setting("CALLBOARD_TRANSCRIBER", None, values.choice_of(TranscriberKind),
+            "Speech to text: openai or pocketsphinx.", "openai with OPENAI_API_KEY, else pocketsphinx"),
+    Setting("CALLBOARD_CARRIER", None, values.choice_of(CarrierKind),
+            "Shipping: http, or embedded (an example tariff).", "http with SHIPVOX_API_URL, else embedded"),
     Setting("CALLBOARD_GRACEFUL_TIMEOUT", "5", values.parse_seconds, "Seconds a shutdown may take."),
-    Setting(
-        "CALLBOARD_LOG_FORMAT",
-        None,
-        values.choice_of(LogFormat),
-        "console or json.",
-        "console on a terminal, else json",
-    ),
-    Setting(
-        "OBFUSCATED_WS_PATH",
-        "ws-default",
-        values.parse_obfuscated_path,
-        "Path of the retell socket, in front of the call's id.",
-    ),
-    Setting(
-        "OPENAI_API_KEY",
-        None,
-        values.parse_secret,
-        "Key of the language model.",
-        "not set: the offline partner answers",
-    ),
+    Setting("CALLBOARD_LOG_FORMAT", None, values.choice_of(LogFormat),
+            "console or json.", "console on a terminal, else json"),
+    Setting("OBFUSCATED_WS_PATH", "ws-default", values.parse_obfuscated_path,
+            "Path of the retell socket, in front of the call's id."),
+    Setting("OPENAI_API_KEY", None, values.parse_secret,
+            "Key of the language model.", "not set: the offline partner answers"),
     Setting("OPENAI_BASE_URL", None, values.parse_web_url, "Another OpenAI-compatible API.", "OpenAI's own"),
     Setting("OPENAI_MODEL", "gpt-4o-mini", values.parse_text, "The language model asked."),
     Setting("WEBSOCKET_URI", "ws://localhost:4000", values.parse_socket_url, "Server the channels client talks to."),
     Setting("WEBSOCKET_CHANNEL", "weather-update", values.parse_text, "Channel of the assistant's updates."),
     Setting("SHIPVOX_API_URL", None, values.parse_web_url, "The carrier's HTTP API.", "not set"),
-    Setting(
-        "RETELL_API_KEY",
-        None,
-        values.parse_secret,
-        "Key that signs Retell's webhooks.",
-        "not set: signatures are not checked",
-    ),
+    Setting("RETELL_API_KEY", None, values.parse_secret,
+            "Key that signs Retell's webhooks.", "not set: signatures are not checked"),
 )
 # fmt: on
 
@@ -272,7 +194,7 @@ SETTINGS: tuple[Setting, ...] = (
 def from_environment(env: Mapping[str, str], flags: Mapping[str, str | None], *, on_terminal: bool = False) -> Settings:
     """The settings written in `flags` (by Setting.name; None where not given), else in `env`, else by default.
 
-    An empty variable counts as not set. Raises BadSetting with everything there is to complain about.
+    An empty text counts as not set. Raises BadSetting with everything there is to complain about.
     """
     found: dict[str, Any] = {}
     refused: dict[str, str] = {}
@@ -293,13 +215,15 @@ def from_environment(env: Mapping[str, str], flags: Mapping[str, str | None], *,
 
 def _written(setting: Setting, env: Mapping[str, str], flags: Mapping[str, str | None]) -> tuple[str, str | None]:
     """Where a setting is written, and what: the source to name in a complaint, and the text."""
-    flag = flags.get(setting.name)
-    if flag is not None:
+    if flag := _text(flags, setting.name):
         return setting.flag, flag
-    host_or_port_flag = flags.get("host") is not None or flags.get("port") is not None
-    if setting.name == "bind" and host_or_port_flag:
+    if setting.name == "bind" and (_text(flags, "host") or _text(flags, "port")):
         return setting.env, None  # a flag wins over a variable, also when it says less
-    return setting.env, env.get(setting.env, "").strip() or setting.default
+    return setting.env, _text(env, setting.env) or setting.default
+
+
+def _text(texts: Mapping[str, str | None], name: str) -> str:
+    return (texts.get(name) or "").strip()
 
 
 def _misspelt(env: Mapping[str, str]) -> Iterator[str]:
