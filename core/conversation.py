@@ -603,6 +603,10 @@ def opens_work(event: Event) -> bool | None:
             return None
 
 
+def give_up(effect: Effect, reason: str) -> Command:
+    return FailReply(effect.reply_id, reason)
+
+
 conversation: Decider[Conversation, Command, Event, Effect] = Decider(
-    Category.CONVERSATION, Conversation(), decide, evolve, is_terminal, wanted, opens_work
+    Category.CONVERSATION, Conversation(), decide, evolve, is_terminal, wanted, opens_work, give_up
 )

@@ -62,6 +62,8 @@ class Decider(Generic[S, C, E, W]):
     is_terminal: Callable[[S], bool]
     wanted: Callable[[S], frozenset[W]]
     opens_work: Callable[[E], bool | None]
+    give_up: Callable[[W, str], C] | None = None
+    """The command that settles an effect which crashes whenever it is tried; with the reason for people."""
 
     def fold(self, state: S, events: Iterable[E | CommandRejected]) -> S:
         """The state after `events`, which came after `state`. Rejections are in the log, but change nothing."""

@@ -29,6 +29,11 @@ class Stamp(Struct, frozen=True, gc=False):
     principal: str = "anonymous"
     origin: str = ""
 
+    @property
+    def client_command_id(self) -> str | None:
+        """The command id, where a client chose it: an effect's own commands are caused by an event, a client's by none."""
+        return self.command_id if self.causation_id is None else None
+
 
 class Decision(Struct, frozen=True, gc=False):
     """One decided command: what to append, atomically, and why. `events` is never empty."""

@@ -40,6 +40,13 @@ class Tail:
             del self._records[:-KEPT]
         self._waiting.unpark_all()
 
+    def skip_to(self, head: int) -> None:
+        """The log has grown to `head` by somebody else's commits; subscribers read them from the log itself."""
+        if head > self.head:
+            self._records.clear()
+            self.head = head
+            self._waiting.unpark_all()
+
     def after(self, position: int) -> Sequence[Recorded] | None:
         """Up to BATCH records behind `position`; () when there are none yet, None when only the log has them."""
         if position >= self.head:

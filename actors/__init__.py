@@ -1,0 +1,1 @@
+"""The Trio shell around the deciders: mailboxes, actors, effects, audiences, and the system that owns them all."""

@@ -1,0 +1,102 @@
+"""Effects: the work a state wants done. What runs is kept equal to what is wanted; results come back as commands."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import trio
+
+from actors.backoff import Backoff
+from core.messages import Busy, Outcome, Recorded, Stamp, Unavailable
+
+if TYPE_CHECKING:
+    from actors.actor import Actor
+
+MOST_TRIES = 3
+"""Times an effect is performed before it is given up, when it crashes or ends without a result."""
+
+log = structlog.get_logger("callboard.effects")
+
+Tell = Callable[[Any], Awaitable[Outcome]]
+Perform = Callable[[Any, Any, Tell], Awaitable[None]]
+"""Does an effect: gets the effect, the state it was wanted in, and `tell`, which asks the effect's own actor."""
+
+
+class Surroundings:
+    """What every actor's effects share: the nursery, the performers by effect class, and the way to the actors."""
+
+    def __init__(
+        self, nursery: trio.Nursery, performers: Mapping[type, Perform], ask: Callable[[str, Any, Stamp], Awaitable[Outcome]],
+        stamp: Callable[[Recorded], Stamp], backoff: Backoff,
+    ) -> None:  # fmt: skip
+        self.nursery, self.performers, self.ask, self.stamp, self.backoff = nursery, performers, ask, stamp, backoff
+
+
+class Effects:
+    """One actor's effects under way."""
+
+    __slots__ = ("_surroundings", "running")
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self.running: dict[Any, trio.CancelScope] = {}
+
+    def align(self, actor: Actor, cause: Recorded) -> None:
+        """Cancel what is no longer wanted in the actor's state, start what is not yet under way."""
+        wanted = actor.decider.wanted(actor.state)
+        if not wanted and not self.running:
+            return
+        for effect in self.running.keys() - wanted:
+            self.running.pop(effect).cancel()
+        for effect in wanted - self.running.keys():
+            scope = self.running[effect] = trio.CancelScope()
+            self._surroundings.nursery.start_soon(self._keep, actor, effect, cause, scope)
+
+    def cancel(self) -> None:
+        for scope in self.running.values():
+            scope.cancel()
+        self.running = {}
+
+    async def _keep(self, actor: Actor, effect: Any, cause: Recorded, scope: trio.CancelScope) -> None:
+        """Perform the effect until it is wanted no more."""
+        with scope:
+            for tries in range(1, MOST_TRIES + 1):
+                reason = await self._perform(actor, effect, cause)
+                if self.running.get(effect) is not scope or effect not in actor.decider.wanted(actor.state):
+                    break
+                log.error("effect ended without its result", stream=actor.stream, effect=effect, reason=reason, tries=tries)
+                await trio.sleep(self._surroundings.backoff.delay(tries))
+            else:
+                await self._give_up(actor, effect, cause, reason)
+        if self.running.get(effect) is scope:
+            del self.running[effect]
+
+    async def _perform(self, actor: Actor, effect: Any, cause: Recorded) -> str:
+        """Returns why the effect ended, for the case that it should not have."""
+        perform = self._surroundings.performers[type(effect)]
+        try:
+            await perform(effect, actor.state, self._teller(actor, cause))
+        except Exception as crash:  # an effect's crash is a failure of that effect alone
+            log.exception("effect crashed", stream=actor.stream, effect=effect)
+            return f"{type(crash).__name__}: {crash}"
+        return "it ended without a result"
+
+    async def _give_up(self, actor: Actor, effect: Any, cause: Recorded, reason: str) -> None:
+        if actor.decider.give_up is not None:
+            await self._teller(actor, cause)(actor.decider.give_up(effect, reason))
+
+    def _teller(self, actor: Actor, cause: Recorded) -> Tell:
+        """`tell` for one effect: its commands carry the cause, and an id, so that trying again cannot do them twice."""
+
+        async def tell(command: Any) -> Outcome:
+            stamp, failures = self._surroundings.stamp(cause), 0
+            while True:
+                outcome = await self._surroundings.ask(actor.stream, command, stamp)
+                if not isinstance(outcome, Busy | Unavailable):
+                    return outcome
+                failures += 1
+                await trio.sleep(self._surroundings.backoff.delay(failures))
+
+        return tell

@@ -1,0 +1,170 @@
+"""The system: the one nursery that owns all actors, their effects and what follows the log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import trio
+from msgspec import Struct
+
+from actors.actor import Actor, ActorSettings
+from actors.audience import Audiences
+from actors.backoff import Backoff
+from actors.directory import Directory
+from actors.effects import Effects, Perform, Surroundings
+from actors.mailbox import LOOK, Letter
+from actors.projector import BoardKeeper, follow, load_board
+from core.decider import AnyDecider
+from core.identifiers import Category, StreamName
+from core.messages import Accepted, Outcome, Recorded, Stamp, Unavailable
+from core.ports import Clock, EventStore, Identifiers, StoreUnavailable
+from core.views import Board
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSettings:
+    """`passivate_after` and `graceful_timeout` in seconds."""
+
+    mailbox: int = 256
+    passivate_after: float = 300.0
+    graceful_timeout: float = 5.0
+    backoff: Backoff = field(default=Backoff(lambda: 0.5))
+
+
+class SystemStatistics(Struct, frozen=True):
+    """What the system is doing at this moment. `tail_lag`: events durable but not yet shown to audiences."""
+
+    actors: int
+    letters: int
+    deepest_mailbox: int
+    effects: int
+    restarts: int
+    listeners: int
+    head: int
+    tail_lag: int
+    board_lag: int
+
+
+class System:
+    """The door to all actors. Built by `open_system`."""
+
+    def __init__(
+        self, store: EventStore, clock: Clock, identifiers: Identifiers, directory: Directory, audiences: Audiences,
+        keeper: BoardKeeper,
+    ) -> None:  # fmt: skip
+        self.store, self.clock, self.identifiers = store, clock, identifiers
+        self.directory, self.audiences = directory, audiences
+        self.boot = identifiers.new().replace("-", "")[-12:]
+        self.shown = store.head
+        self._keeper = keeper
+        self._connections = 0
+
+    @property
+    def board(self) -> Board:
+        return self._keeper.board
+
+    async def board_current(self) -> None:
+        """Wait until the board has all that was durable when this was called."""
+        await self._keeper.current()
+
+    def new_connection_id(self) -> str:
+        """`<boot>.<number>`: never used before, and it tells which run of the server it belongs to."""
+        self._connections += 1
+        return f"{self.boot}.{self._connections}"
+
+    def stamp(
+        self, *, command_id: str | None = None, principal: str = "anonymous", origin: str = "",
+        correlation_id: str | None = None,
+    ) -> Stamp:  # fmt: skip
+        """The stamp of a command from outside, taken now."""
+        correlation_id = correlation_id or self.identifiers.new()
+        return Stamp(correlation_id, self.clock.now(), command_id, None, principal, origin)
+
+    def post(self, stream: StreamName, command: Any, stamp: Stamp, settle: Callable[[Outcome], None]) -> None:
+        """Put the command into the actor's mailbox; `settle` is called exactly once, whatever happens."""
+        self.directory.post(stream, Letter(command, stamp, settle))
+
+    async def ask(self, stream: StreamName, command: Any, stamp: Stamp) -> Outcome:
+        """What becomes of the command. Cancelled: the command may still be done."""
+        answer: list[Outcome] = []
+        settled = trio.Event()
+
+        def settle(outcome: Outcome) -> None:
+            answer.append(outcome)
+            settled.set()
+
+        self.post(stream, command, stamp, settle)
+        await settled.wait()
+        return answer[0]
+
+    async def look(self, stream: StreamName) -> tuple[Any, int]:
+        """The actor's state and version; the initial state at 0 for an unborn stream. Raises StoreUnavailable."""
+        outcome = await self.ask(stream, LOOK, Stamp("", 0))
+        if isinstance(outcome, Accepted):
+            return outcome.state, outcome.version
+        raise StoreUnavailable(outcome.reason if isinstance(outcome, Unavailable) else "the mailbox is full")
+
+    def statistics(self) -> SystemStatistics:
+        actors = self.directory.actors()
+        depths = [len(actor.mailbox) for actor in actors]
+        return SystemStatistics(
+            actors=len(actors),
+            letters=sum(depths),
+            deepest_mailbox=max(depths, default=0),
+            effects=sum(len(actor.effects.running) for actor in actors),
+            restarts=self.directory.restarts + sum(actor.restarts for actor in actors),
+            listeners=self.audiences.listeners,
+            head=self.store.head,
+            tail_lag=self.store.head - self.shown,
+            board_lag=self.store.head - self.board.position,
+        )
+
+    def show(self, record: Recorded) -> None:
+        """Deliver one record to its audience."""
+        self.audiences.deliver(record)
+        self.shown = record.position
+
+    async def resume_outstanding(self) -> None:
+        """Wake every stream whose work may have been cut off by the end of the last run."""
+        await self.board_current()
+        for stream in sorted(self.board.outstanding):
+            try:
+                await self.look(stream)
+            except StoreUnavailable:
+                await trio.sleep(1.0)
+
+
+@asynccontextmanager
+async def open_system(
+    store: EventStore, *, deciders: Mapping[Category, AnyDecider], performers: Mapping[type, Perform], clock: Clock,
+    identifiers: Identifiers, settings: SystemSettings | None = None,
+) -> AsyncIterator[System]:  # fmt: skip
+    """A running system over an open store. On leaving: takes no more, finishes the mailboxes, saves the board."""
+    settings = settings or SystemSettings()
+    board = await load_board(store, Board(deciders), partial(Board.from_saved, deciders))
+    keeper = BoardKeeper(store, board, settings.backoff)
+    async with trio.open_nursery() as nursery:
+        def follow_up(cause: Recorded) -> Stamp:
+            return Stamp(cause.stamp.correlation_id, clock.now(), identifiers.new(), cause.id, "system")
+
+        def build(stream: StreamName, ended: Callable[[Actor], None]) -> Actor:
+            return Actor(stream, deciders[stream.category], store, Effects(surroundings), actor_settings, ended)
+
+        surroundings = Surroundings(nursery, performers, lambda *letter: system.ask(*letter), follow_up, settings.backoff)
+        actor_settings = ActorSettings(settings.mailbox, settings.backoff)
+        system = System(store, clock, identifiers, Directory(nursery, build), Audiences(deciders), keeper)
+        nursery.start_soon(follow, store, store.head, system.show, settings.backoff)
+        nursery.start_soon(keeper.keep)
+        nursery.start_soon(system.directory.passivate_idle, settings.passivate_after)
+        nursery.start_soon(system.resume_outstanding)
+        try:
+            yield system
+        finally:
+            with trio.move_on_after(settings.graceful_timeout, shield=True):
+                await system.directory.close()
+                await keeper.save()
+            nursery.cancel_scope.cancel()

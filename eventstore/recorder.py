@@ -1,0 +1,174 @@
+"""The table of the log, on eventsourcing's SQLite recorder: its shape, with our columns, chained and append-only.
+
+The only module that imports eventsourcing. The recorder passes the library's own shipped cases, so everything its
+users know about a recorder holds; our store writes through `insert_rows` in transactions of its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent, Tracking
+from eventsourcing.sqlite import (
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+    SQLiteProcessRecorder,
+)
+
+from eventstore.chain import COLUMNS, GENESIS, Row, link
+
+__all__ = ["IntegrityError", "LogDatastore", "LogRecorder", "PersistenceError", "SQLiteConnection"]
+
+TABLE = "stored_events"
+
+SCHEMA = (
+    f"""CREATE TABLE IF NOT EXISTS {TABLE} (
+        rowid INTEGER PRIMARY KEY,
+        originator_id TEXT NOT NULL,
+        originator_version INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        state TEXT NOT NULL,
+        recorded_at INTEGER NOT NULL,
+        correlation_id TEXT NOT NULL,
+        causation_id TEXT,
+        command_id TEXT,
+        principal TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        command TEXT,
+        hash BLOB NOT NULL,
+        UNIQUE (originator_id, originator_version))""",
+    # The id first: ids come in the order of time, stream names do not, and an index grows cheaply at its end only.
+    f"""CREATE UNIQUE INDEX IF NOT EXISTS by_command ON {TABLE} (command_id, originator_id)
+        WHERE command IS NOT NULL AND command_id IS NOT NULL""",
+    f"CREATE INDEX IF NOT EXISTS by_topic ON {TABLE} (topic)",
+    f"CREATE INDEX IF NOT EXISTS by_correlation ON {TABLE} (correlation_id)",
+    f"CREATE INDEX IF NOT EXISTS by_principal ON {TABLE} (principal)",
+    f"CREATE INDEX IF NOT EXISTS by_time ON {TABLE} (recorded_at)",
+    f"""CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON {TABLE}
+        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
+    f"""CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON {TABLE}
+        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
+    "CREATE TABLE IF NOT EXISTS log_identity (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, view TEXT NOT NULL)",
+)
+
+WAL_PAGES = 8000
+"""Pages in the write-ahead log before it is folded into the file: 32 MB, so that hot pages are written once for many commits."""
+CACHE_KIB = 65536
+"""Page cache of the connection that writes."""
+
+
+class LogConnectionPool(SQLiteConnectionPool):
+    """Connections as durable as the log promises, and never a checkpoint by a reader."""
+
+    def _create_connection(self) -> SQLiteConnection:
+        connection = super()._create_connection()
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        return connection
+
+    def connect_writer(self) -> SQLiteConnection:
+        """A connection of its own for the one that writes. It is not the pool's: whoever has it closes it."""
+        connection = self._create_connection()
+        connection.cursor().execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        return connection
+
+
+class LogDatastore(SQLiteDatastore):
+    """A database of streams with text names. `lock_timeout` is how many seconds a commit waits for a lock."""
+
+    def __init__(self, db_name: str, *, lock_timeout: int = 5) -> None:
+        super().__init__(db_name, lock_timeout=lock_timeout, originator_id_type="text")
+        self.pool: LogConnectionPool = LogConnectionPool(db_name=db_name, lock_timeout=lock_timeout)
+
+
+class LogRecorder(SQLiteProcessRecorder):
+    """Inserts and selects the rows of the log."""
+
+    def __init__(self, datastore: LogDatastore) -> None:
+        super().__init__(datastore, events_table_name=TABLE)
+        marks = ", ".join("CAST(? AS TEXT)" if name in ("state", "command") else "?" for name in (*COLUMNS, "hash"))
+        self.insert_events_statement = f"INSERT INTO {TABLE} VALUES ({marks})"
+        self.select_events_statement = (
+            "SELECT originator_id, originator_version, topic, CAST(state AS BLOB) AS state "
+            f"FROM {TABLE} WHERE originator_id=? "
+        )
+
+    def construct_create_table_statements(self) -> list[str]:
+        tracking = [statement for statement in super().construct_create_table_statements() if "tracking" in statement]
+        return [*SCHEMA, *tracking]
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        with self.datastore.get_connection(commit=True) as connection, immediate(connection) as cursor:
+            return self._insert_events(cursor, stored_events, **kwargs)
+
+    def _insert_events(
+        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        """The library's way in: events without our columns get what can be said of them."""
+        rows = [(_text_id(s.originator_id), s.originator_version, s.topic, s.state, *_UNSAID) for s in stored_events]
+        last = self.insert_rows(c, rows)
+        tracking: Tracking | None = kwargs.get("tracking")
+        if tracking is not None:
+            self._insert_tracking(c, tracking)
+        return list(range(last - len(rows) + 1, last + 1))
+
+    def insert_rows(self, cursor: SQLiteCursor, rows: Sequence[Row]) -> int:
+        """Chain and insert rows (COLUMNS without the position) in an open write transaction; the last position."""
+        position, head = self.head(cursor)
+        chained = []
+        for row in rows:
+            position += 1
+            columns = (position, *row)
+            head = link(head, columns)
+            chained.append((*columns, head))
+        cursor.executemany(self.insert_events_statement, chained)
+        return position
+
+    def head(self, cursor: SQLiteCursor) -> tuple[int, bytes]:
+        """Position and hash of the last event; 0 and GENESIS for an empty log."""
+        cursor.execute(f"SELECT rowid, hash FROM {TABLE} ORDER BY rowid DESC LIMIT 1")
+        row = cursor.fetchone()
+        return (row[0], row[1]) if row else (0, GENESIS)
+
+    def select_notifications(self, *args: Any, **kwargs: Any) -> Any:
+        notifications = super().select_notifications(*args, **kwargs)
+        for notification in notifications:
+            if isinstance(notification.state, str):
+                object.__setattr__(notification, "state", notification.state.encode())
+        return notifications
+
+
+_UNSAID = (0, "", None, None, "", "", None)
+
+
+def _text_id(originator_id: UUID | str) -> str:
+    return originator_id.hex if isinstance(originator_id, UUID) else originator_id
+
+
+@contextmanager
+def immediate(connection: SQLiteConnection) -> Iterator[SQLiteCursor]:
+    """A write transaction that has its lock from the start: what is read in it is still true when it commits.
+
+    Raises PersistenceError or sqlite3.Error; the transaction is rolled back then, or the connection must be discarded.
+    """
+    cursor = connection.cursor()
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+        yield cursor
+        connection.commit()
+    except sqlite3.IntegrityError as error:
+        connection.rollback()
+        raise IntegrityError(error) from error
+    except BaseException:
+        connection.rollback()
+        raise
+    finally:
+        cursor.__exit__()

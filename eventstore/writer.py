@@ -1,0 +1,255 @@
+"""Group commit: one thread, one connection, one transaction for all that was appended while the last one was written.
+
+The thread takes what waits, writes it, and wakes Trio once for the whole batch. Every append succeeds or fails on its
+own: a batch that hits a conflict is written again with a savepoint per append. After a fault of the disk nobody is
+told yes, and the connection is discarded: what became of its transaction is for the log to say.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+import trio
+
+from core.identifiers import StreamName
+from core.ports import DuplicateCommand, StoreUnavailable, WrongExpectedVersion
+from eventstore.chain import Row
+from eventstore.recorder import IntegrityError, LogRecorder, PersistenceError, SQLiteConnection, immediate
+
+MOST_ROWS = 4000
+"""Rows in one transaction, beyond which further appends wait for the next."""
+MOST_WAITING = 20_000
+"""Appends that may wait for the writer; more are told to come back."""
+MOST_VERSIONS = 100_000
+"""Streams whose last version the writer remembers."""
+
+log = structlog.get_logger("callboard.writer")
+
+
+class Append:
+    """Rows to be written together, and what became of them. `last` is the position of the last, once durable."""
+
+    __slots__ = ("command_ids", "error", "expected_version", "last", "on_durable", "rows", "stream", "task")
+
+    def __init__(
+        self, stream: StreamName, expected_version: int, rows: Sequence[Row], command_ids: Sequence[str],
+        on_durable: Callable[[Append], None],
+    ) -> None:  # fmt: skip
+        self.stream, self.expected_version, self.rows, self.command_ids = stream, expected_version, rows, command_ids
+        self.on_durable = on_durable
+        self.task: trio.lowlevel.Task | None = None
+        self.error: Exception | None = None
+        self.last = 0
+
+
+class Job:
+    """Other work for the one connection that writes, in a transaction of its own."""
+
+    __slots__ = ("error", "task", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Cursor], None]) -> None:
+        self.work = work
+        self.task: trio.lowlevel.Task | None = None
+        self.error: Exception | None = None
+
+
+class WriterStatistics:
+    """Batches and rows committed, the largest batch, and batches that had to be written again."""
+
+    def __init__(self) -> None:
+        self.batches = self.rows = self.largest = self.rewritten = self.failed = 0
+
+
+class Writer:
+    """The one that writes. `run` is the thread; `write` is for tasks."""
+
+    def __init__(self, recorder: LogRecorder, connect: Callable[[], SQLiteConnection]) -> None:
+        self.statistics = WriterStatistics()
+        self._recorder, self._connect = recorder, connect
+        self._queue: queue.SimpleQueue[Append | Job | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._connection: SQLiteConnection | None = None
+        self._versions: dict[str, int] = {}
+        self._closed = False
+        self._trio = trio.lowlevel.current_trio_token()
+
+    # --- on the event loop ------------------------------------------------------------------------------------
+
+    async def write(self, item: Append | Job) -> None:
+        """Wait until it is durable. Raises what it failed with. Cancelled: it is written whole, or not at all."""
+        if self._closed:
+            raise StoreUnavailable("the log is closed")
+        if self._waiting >= MOST_WAITING:
+            raise StoreUnavailable(f"{MOST_WAITING} appends are waiting for the disk already")
+        self._waiting += 1
+        item.task = trio.lowlevel.current_task()
+        self._queue.put(item)
+
+        def give_up_waiting(_: object) -> trio.lowlevel.Abort:
+            item.task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(give_up_waiting)
+        if item.error is not None:
+            raise item.error
+
+    def close(self) -> None:
+        """Write what waits, then end the thread."""
+        self._closed = True
+        self._queue.put(None)
+
+    def _report(self, batch: list[Append | Job]) -> None:
+        """Tell the tail and the tasks, in commit order."""
+        self._waiting -= len(batch)
+        for item in batch:
+            if isinstance(item, Append) and item.error is None:
+                item.on_durable(item)
+        for item in batch:
+            if item.task is not None:
+                trio.lowlevel.reschedule(item.task)
+                item.task = None
+
+    # --- in the thread ----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Write until closed; whatever comes wrong, every item gets its answer."""
+        open_ = True
+        while open_:
+            batch, open_ = self._take()
+            if batch:
+                self._commit(batch)
+                self._trio.run_sync_soon(self._report, batch)
+        self._discard_connection()
+
+    def _take(self) -> tuple[list[Append | Job], bool]:
+        """All that waits, up to MOST_ROWS rows; and whether more may come."""
+        batch: list[Append | Job] = []
+        rows, item = 0, self._queue.get()
+        while item is not None:
+            batch.append(item)
+            rows += len(item.rows) if isinstance(item, Append) else 1
+            if rows >= MOST_ROWS:
+                return batch, True
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _commit(self, batch: list[Append | Job]) -> None:
+        try:
+            connection = self._connection = self._connection or self._connect()
+            try:
+                self._commit_together(connection, batch)
+            except IntegrityError:
+                self.statistics.rewritten += 1
+                self._versions.clear()
+                self._commit_singly(connection, batch)
+        except (sqlite3.Error, PersistenceError, OSError) as fault:
+            self._fail(batch, StoreUnavailable(f"the log cannot be written: {fault}"))
+        except Exception as fault:  # the thread must live on, and its askers must hear of it
+            log.exception("the writer failed")
+            self._fail(batch, StoreUnavailable(f"the log cannot be written: {fault!r}"))
+
+    def _fail(self, batch: list[Append | Job], error: StoreUnavailable) -> None:
+        self.statistics.failed += 1
+        self._versions.clear()
+        self._discard_connection()
+        for item in batch:
+            item.error = StoreUnavailable(*error.args)
+
+    def _discard_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except (sqlite3.Error, PersistenceError):
+                log.warning("a connection to the log could not be closed")
+
+    def _commit_together(self, connection: SQLiteConnection, batch: list[Append | Job]) -> None:
+        appended = dict[str, int]()
+        with immediate(connection) as cursor:
+            rows: list[Row] = []
+            for item in batch:
+                if isinstance(item, Job):
+                    item.work(cursor)
+                    continue
+                item.error = self._conflict(cursor, item, appended)
+                if item.error is None:
+                    rows.extend(item.rows)
+                    appended[item.stream] = item.expected_version + len(item.rows)
+            last = self._recorder.insert_rows(cursor, rows) if rows else 0
+        self._number(batch, last - len(rows))
+        self._remember(appended)
+        self._count(len(rows))
+
+    def _number(self, batch: list[Append | Job], position: int) -> None:
+        for item in batch:
+            if isinstance(item, Append) and item.error is None:
+                position += len(item.rows)
+                item.last = position
+
+    def _commit_singly(self, connection: SQLiteConnection, batch: list[Append | Job]) -> None:
+        """The same in one transaction, but with a savepoint for each, so that one conflict stays one."""
+        appended = dict[str, int]()
+        with immediate(connection) as cursor:
+            for item in batch:
+                if isinstance(item, Job):
+                    item.work(cursor)
+                    continue
+                item.error = self._duplicate(cursor, item) or self._conflict(cursor, item, appended)
+                if item.error is None:
+                    self._insert(cursor, item)
+                if item.error is None:
+                    appended[item.stream] = item.expected_version + len(item.rows)
+        self._remember(appended)
+        self._count(sum(len(item.rows) for item in batch if isinstance(item, Append) and item.error is None))
+
+    def _insert(self, cursor: Any, item: Append) -> None:
+        cursor.execute("SAVEPOINT one")
+        try:
+            item.last = self._recorder.insert_rows(cursor, item.rows)
+        except sqlite3.IntegrityError:
+            cursor.execute("ROLLBACK TO one")
+            item.error = WrongExpectedVersion(item.stream, item.expected_version, self._stored_version(cursor, item.stream))
+        cursor.execute("RELEASE one")
+
+    def _conflict(self, cursor: Any, item: Append, appended: dict[str, int]) -> Exception | None:
+        actual = appended.get(item.stream)
+        if actual is None:
+            actual = self._versions.get(item.stream)
+        if actual is None:
+            actual = self._versions[item.stream] = self._stored_version(cursor, item.stream)
+        if actual == item.expected_version:
+            return None
+        return self._duplicate(cursor, item) or WrongExpectedVersion(item.stream, item.expected_version, actual)
+
+    def _stored_version(self, cursor: Any, stream: str) -> int:
+        cursor.execute("SELECT MAX(originator_version) FROM stored_events WHERE originator_id = ?", (stream,))
+        return cursor.fetchone()[0] or 0
+
+    def _duplicate(self, cursor: Any, item: Append) -> DuplicateCommand | None:
+        seen = set[str]()
+        for command_id in item.command_ids:
+            cursor.execute(
+                "SELECT 1 FROM stored_events WHERE command_id = ? AND originator_id = ? AND command IS NOT NULL",
+                (command_id, item.stream),
+            )
+            if command_id in seen or cursor.fetchone():
+                return DuplicateCommand(item.stream, command_id)
+            seen.add(command_id)
+        return None
+
+    def _remember(self, appended: dict[str, int]) -> None:
+        if len(self._versions) > MOST_VERSIONS:
+            self._versions.clear()
+        self._versions.update(appended)
+
+    def _count(self, rows: int) -> None:
+        self.statistics.batches += 1
+        self.statistics.rows += rows
+        self.statistics.largest = max(self.statistics.largest, rows)
