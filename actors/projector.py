@@ -90,5 +90,5 @@ async def load_board(store: EventStore, empty: Board, restore: Callable[[SavedBo
         return empty
     try:
         return restore(msgspec.json.decode(saved[1], type=SavedBoard))
-    except msgspec.MsgspecError:
+    except ValueError:  # msgspec's errors are ValueErrors too
         return empty

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import trio
@@ -145,7 +144,7 @@ async def open_system(
 ) -> AsyncIterator[System]:  # fmt: skip
     """A running system over an open store. On leaving: takes no more, finishes the mailboxes, saves the board."""
     settings = settings or SystemSettings()
-    board = await load_board(store, Board(deciders), partial(Board.from_saved, deciders))
+    board = await load_board(store, Board(deciders), lambda saved: Board.from_saved(saved, deciders))
     keeper = BoardKeeper(store, board, settings.backoff)
     async with trio.open_nursery() as nursery:
         def follow_up(cause: Recorded) -> Stamp:
