@@ -1,0 +1,1 @@
+"""Hypercorn on Trio, run the way Callboard needs it."""

@@ -1,0 +1,90 @@
+"""The web application: one Quart-Trio app around a running system.
+
+The app owns no tasks: sockets live in their own requests, and all else lives in the system. The framework's nursery,
+in which one failure would take down everything that hangs on it, is never used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+from quart import Response, websocket
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from actors.system import System
+from adapters.protocols.conversations import dialect_for
+from adapters.web.answers import Problem, answer, unavailable
+from adapters.web.conversations import conversations_blueprint
+from adapters.web.cors import allow_origins
+from adapters.web.settings import WebSettings
+from adapters.web.socket import Sockets
+from core.conversation import conversation
+from core.decider import AnyDecider
+from core.identifiers import Category
+from core.ports import StoreUnavailable
+
+DECIDERS: Mapping[Category, AnyDecider] = {Category.CONVERSATION: conversation}
+SOCKETS = "callboard.sockets"
+"""Where the app keeps its `Sockets`, in `app.extensions`."""
+
+log = structlog.get_logger("callboard.web")
+
+
+def create_app(
+    system: System, settings: WebSettings | None = None, *, deciders: Mapping[Category, AnyDecider] = DECIDERS
+) -> QuartTrio:
+    """The app over `system`. It may be served more than once, one after the other."""
+    settings = settings or WebSettings()
+    app = QuartTrio(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_frame_bytes
+    sockets = app.extensions[SOCKETS] = Sockets(system, deciders, settings)
+    _answer_errors(app)
+    _add_websockets(app, sockets)
+    allow_origins(app, settings.cors_origins)
+    app.register_blueprint(conversations_blueprint(system, settings))
+
+    @app.get("/health")
+    async def health() -> Response:
+        return answer({"status": "healthy"})
+
+    return app
+
+
+def sockets_of(app: QuartTrio) -> Sockets:
+    """The app's open WebSockets, to be drained before it ends."""
+    sockets: Sockets = app.extensions[SOCKETS]
+    return sockets
+
+
+def _add_websockets(app: QuartTrio, sockets: Sockets) -> None:
+    @app.websocket("/api/ws/conversations/<conversation_id>")
+    async def talk_conversations(conversation_id: str) -> None:
+        await sockets.talk(dialect_for(websocket.args), {"conversation_id": conversation_id})
+
+
+def _answer_errors(app: QuartTrio) -> None:
+    """Every error is JSON, and none shows a stack trace."""
+
+    @app.errorhandler(Problem)
+    async def problem(error: Problem) -> Response:
+        return error.answer()
+
+    @app.errorhandler(StoreUnavailable)
+    async def no_log(error: StoreUnavailable) -> Response:
+        log.warning("a request met an unavailable log", reason=str(error))
+        return unavailable().answer()
+
+    @app.errorhandler(HTTPException)
+    async def http_error(error: HTTPException) -> Response:
+        response = answer({"detail": error.name}, error.code or 500)
+        for name, value in error.get_headers():
+            if name.lower() not in {"content-type", "content-length"}:
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    async def crash(error: Exception) -> Response:
+        log.error("a request crashed", exc_info=error)
+        return answer({"detail": "Internal Server Error"}, 500)

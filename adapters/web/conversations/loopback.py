@@ -1,0 +1,46 @@
+"""The server as a client of its own: WebSockets opened to the address the current request came in by."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from quart import request
+from trio_websocket import HandshakeError, WebSocketConnection, open_websocket
+
+from adapters.web.answers import Problem
+
+HANDSHAKE = 5.0
+"""Seconds a connection to ourselves may take to open."""
+
+
+class Loopback:
+    """Where this server can be reached from within, as the current request shows it."""
+
+    def __init__(self) -> None:
+        server = request.scope.get("server")
+        if server is None or server[1] is None:
+            raise Problem(503, "This server has no address of its own to connect to")
+        self._host, self._port = server[0], server[1]
+        self._tls = _unverified() if request.scheme == "https" else None
+
+    @asynccontextmanager
+    async def conversation(self, id: str) -> AsyncIterator[WebSocketConnection]:
+        """A WebSocket of the conversation. Raises Problem 503 when it cannot be opened."""
+        path = f"/api/ws/conversations/{id}"
+        try:
+            async with open_websocket(
+                self._host, self._port, path, use_ssl=self._tls or False, connect_timeout=HANDSHAKE
+            ) as socket:
+                yield socket
+        except (HandshakeError, OSError) as error:
+            raise Problem(503, f"No WebSocket to this server itself: {type(error).__name__}", 1.0) from None
+
+
+def _unverified() -> ssl.SSLContext:
+    """For ourselves alone: the certificate names the public host, not the address we connect to."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

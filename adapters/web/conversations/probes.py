@@ -1,0 +1,136 @@
+"""Routes for trying things out: a conversation to test with, a message, the state machine, and what works."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import trio
+from msgspec import Meta, Struct
+from quart import Blueprint, Response, request
+
+from adapters.gateways.improvisation import welcome
+from adapters.web.answers import answer
+from adapters.web.conversations.components import examine
+from adapters.web.conversations.desk import Desk, Exchange, Found, fields
+from adapters.web.conversations.transitions import pairs_tested
+from adapters.web.conversations.v2 import opened
+from adapters.web.requests import body_of, command_id
+from core.conversation import ConversationOpened, EndConversation, OpenConversation
+
+INSTRUCTIONS = (
+    "Connect to the WebSocket: the first frame shows the state of the conversation.",
+    "POST a message, or simulate speech, and see what the socket is sent.",
+    "GET the state at any time; DELETE the conversation when you are done.",
+)
+ENDPOINTS = {
+    "create_conversation": "POST /api/test/conversations",
+    "send_message": "POST /api/test/conversations/{conversation_id}/message",
+    "simulate_speech": "POST /api/test/conversations/{conversation_id}/speech",
+    "state_transitions": "GET /api/test/conversations/{conversation_id}/state-transitions",
+    "stress_test": "GET /api/test/conversations/{conversation_id}/stress-test",
+    "delete_conversation": "DELETE /api/test/conversations/{conversation_id}",
+    "websocket": "/api/ws/conversations/{conversation_id}",
+}
+
+
+class TestConversationBody(Struct, frozen=True):
+    personality: str = "friendly_neutral"
+    session_type: str = "test"
+    topic: str | None = "testing"
+
+
+class TestMessageBody(Struct, frozen=True):
+    content: str
+    simulate_processing_delay: bool = False
+    delay_seconds: Annotated[float, Meta(ge=0, le=30)] = 1.0
+
+
+def add_routes(blueprint: Blueprint, desk: Desk) -> None:
+    @blueprint.post("/api/test/conversations")
+    async def open_test_conversation() -> Response:
+        body = await body_of(TestConversationBody)
+        opening = OpenConversation(body.personality, body.session_type, body.topic, None, "test")
+        record = await opened(desk, opening)
+        return answer(_to_test(record.stream.id, record.event))
+
+    @blueprint.post("/api/test/conversations/<id>/message")
+    async def post_test_message(id: str) -> Response:
+        body, key = await body_of(TestMessageBody), command_id()
+        before = await desk.find(id)
+        started = trio.current_time()
+        if body.simulate_processing_delay:
+            await trio.sleep(body.delay_seconds)
+        exchange = await desk.say(before.stream, body.content, key=key)
+        elapsed = trio.current_time() - started
+        return answer(await _exchanged(desk, before, exchange, elapsed))
+
+    @blueprint.get("/api/test/conversations/<id>/state-transitions")
+    async def get_state_transitions(id: str) -> Response:
+        found = await desk.find(id)
+        tested = pairs_tested()
+        return answer(
+            {
+                "success": all(pair["valid"] == pair["success"] for pair in tested),
+                "conversation_id": id,
+                "initial_state": found.phase.value,
+                "final_state": (await desk.find(id)).phase.value,
+                "transitions_tested": tested,
+                # Scratch conversations have no sockets.
+                "websocket_updates": [],
+            }
+        )
+
+    @blueprint.delete("/api/test/conversations/<id>")
+    async def delete_test_conversation(id: str) -> Response:
+        await desk.ask_existing(id, EndConversation("deleted"))
+        return answer(fields(conversation_id=id, message="The conversation has ended; the log keeps its history"))
+
+    @blueprint.get("/api/test/system-status")
+    async def get_system_status() -> Response:
+        components = await examine(desk)
+        works = all(component["status"] == "operational" for component in components.values())
+        return answer(
+            {
+                "success": works,
+                "timestamp": desk.now(),
+                "system_status": "operational" if works else "degraded",
+                "components": components,
+                "test_endpoints": ENDPOINTS,
+            }
+        )
+
+
+def _to_test(id: str, opened: ConversationOpened) -> dict[str, Any]:
+    websocket_path = f"/api/ws/conversations/{id}"
+    scheme = "wss" if request.scheme == "https" else "ws"
+    return fields(
+        conversation={
+            "conversation_id": id,
+            "welcome_message": welcome(opened.personality, opened.topic),
+            "personality": opened.personality,
+            "status": "ready",
+            "websocket_url": websocket_path,
+        },
+        test_endpoints={
+            "websocket": f"{scheme}://{request.host}{websocket_path}",
+            "state": f"/api/conversations/{id}/state",
+            "send_message": f"/api/test/conversations/{id}/message",
+            "simulate_speech": f"/api/test/conversations/{id}/speech",
+        },
+        instructions=INSTRUCTIONS,
+    )
+
+
+async def _exchanged(desk: Desk, before: Found, exchange: Exchange, elapsed: float) -> dict[str, Any]:
+    now = await desk.find(before.stream.id)
+    return fields(
+        message_processed=not exchange.failed,
+        conversation_id=now.stream.id,
+        user_message=exchange.said.content,
+        ai_response=exchange.answer,
+        feedback=exchange.said.feedback,
+        current_state=exchange.phase.value,
+        transcript={"final_transcript": now.state.transcript, "interim_transcript": now.state.interim},
+        processing_time_ms=round(elapsed * 1000, 3),
+        websocket_updates=await desk.frame_types(before, exchange.version),
+    )

@@ -1,0 +1,86 @@
+"""Speech made up: what a recogniser would send, word by word, as real commands to the conversation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+from quart import Blueprint, Response
+
+from adapters.web.answers import answer
+from adapters.web.conversations.desk import Desk, Found, fields
+from adapters.web.requests import body_of, command_id
+from core.conversation import Command, Conversation, Phase, RequestPhase, UpdateTranscript
+
+MAX_SPEECH = 2000
+"""Characters in a simulated utterance; every word of it is a command."""
+
+TO_LISTENING: dict[Phase, tuple[Phase, ...]] = {
+    Phase.LISTENING: (),
+    Phase.SPEAKING: (Phase.WAITING_FOR_USER, Phase.LISTENING),
+    Phase.ERROR: (Phase.IDLE, Phase.LISTENING),
+}
+"""The legal path to listening, where it is not one step."""
+
+
+class SpeechBody(Struct, frozen=True):
+    text: Annotated[str, Meta(max_length=MAX_SPEECH)]
+    is_final: bool = True
+    confidence: Annotated[float, Meta(ge=0, le=1)] = 0.95
+    simulate_interim_steps: bool = True
+
+
+def add_routes(blueprint: Blueprint, desk: Desk) -> None:
+    @blueprint.post("/api/test/conversations/<id>/speech")
+    async def post_speech(id: str) -> Response:
+        body, key = await body_of(SpeechBody), command_id()
+        before = await desk.find(id)
+        steps = list(simulation(body))
+        version, state = before.version, before.state
+        for n, command in enumerate(_commands(before.phase, steps)):
+            outcome = await desk.ask(before.stream, command, _step_key(key, n))
+            version, state = outcome.version, outcome.state
+        return answer(await _spoken(desk, before, steps, version, state))
+
+
+def simulation(body: SpeechBody) -> Iterator[dict[str, Any]]:
+    """The steps of an utterance: the interim text grows by a word, the confidence rises to the given one."""
+    words = body.text.split() if body.simulate_interim_steps else []
+    if not body.is_final and not words:
+        words = [body.text]
+    for n in range(1, len(words) + 1):
+        confidence = round(body.confidence * (0.5 + 0.5 * n / len(words)), 4)
+        yield {"step": n, "interim_text": " ".join(words[:n]), "confidence": confidence, "is_final": False}
+    if body.is_final:
+        yield {"step": "final", "final_text": body.text, "confidence": body.confidence, "is_final": True}
+
+
+def _commands(phase: Phase, steps: list[dict[str, Any]]) -> Iterator[Command]:
+    for step in TO_LISTENING.get(phase, (Phase.LISTENING,)):
+        yield RequestPhase(step, {"reason": "simulated_speech"})
+    for said in steps:
+        yield UpdateTranscript(said.get("interim_text"), said.get("final_text"), said["confidence"])
+
+
+def _step_key(key: str | None, n: int) -> str | None:
+    """The id of one of the commands a request stands for, so that the request as a whole can be retried."""
+    return None if key is None else hashlib.sha256(f"{key}/{n}".encode()).hexdigest()
+
+
+async def _spoken(
+    desk: Desk, before: Found, steps: list[dict[str, Any]], version: int, state: Conversation
+) -> dict[str, Any]:
+    last = steps[-1]
+    return fields(
+        conversation_id=before.stream.id,
+        simulation_steps=steps,
+        final_result={
+            "text": last.get("final_text", last.get("interim_text")),
+            "confidence": last["confidence"],
+            "is_final": last["is_final"],
+            "accumulated_transcript": state.transcript,
+        },
+        websocket_updates=await desk.frame_types(before, version),
+    )

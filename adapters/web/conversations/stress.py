@@ -1,0 +1,113 @@
+"""A conversation under load: many WebSockets of this server's own, many messages, and what became of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import AsyncExitStack
+from typing import Annotated, Any
+
+import msgspec
+import trio
+from msgspec import Meta, Struct
+from quart import Blueprint, Response
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from adapters.web.answers import Problem, answer
+from adapters.web.conversations.desk import Desk, Found, fields
+from adapters.web.conversations.loopback import Loopback
+from adapters.web.requests import query_of
+from core.conversation import Phase
+
+ECHO = 5.0
+"""Seconds an answer may take to reach all sockets once it is in the log."""
+
+
+class StressQuery(Struct, frozen=True):
+    message_count: Annotated[int, Meta(ge=1, le=1000)] = 10
+    concurrent_connections: Annotated[int, Meta(ge=1, le=50)] = 3
+
+
+def add_routes(blueprint: Blueprint, desk: Desk) -> None:
+    @blueprint.get("/api/test/conversations/<id>/stress-test")
+    async def get_stress_test(id: str) -> Response:
+        query = query_of(StressQuery)
+        found = await desk.find(id)
+        if found.phase is Phase.ENDED:
+            raise Problem(409, "The conversation has ended")
+        return answer(await _stressed(desk, found, query))
+
+
+class Echoes:
+    """How many sockets have heard each answer."""
+
+    def __init__(self) -> None:
+        self._heard: Counter[str] = Counter()
+        self._news = trio.Event()
+
+    async def listen(self, socket: WebSocketConnection) -> None:
+        """Hear one socket until it closes."""
+        try:
+            while True:
+                frame = msgspec.json.decode(await socket.get_message())
+                if frame["type"] == "ai_response":
+                    self._heard[frame["payload"]["message_id"]] += 1
+                    self._news.set()
+        except ConnectionClosed:
+            pass
+
+    async def reached(self, message_id: str, sockets: int) -> int:
+        """How many sockets heard the message; waits a while for all."""
+        with trio.move_on_after(ECHO):
+            while self._heard[message_id] < sockets:
+                self._news = trio.Event()
+                await self._news.wait()
+        return self._heard[message_id]
+
+
+async def _stressed(desk: Desk, found: Found, query: StressQuery) -> dict[str, Any]:
+    loopback, echoes, started = Loopback(), Echoes(), trio.current_time()
+    async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
+        for _ in range(query.concurrent_connections):
+            socket = await stack.enter_async_context(loopback.conversation(found.stream.id))
+            nursery.start_soon(echoes.listen, socket)
+        details = [await _message(desk, found, n, query, echoes) for n in range(1, query.message_count + 1)]
+        elapsed, after = trio.current_time() - started, await desk.find(found.stream.id)
+        final = {"conversation_state": after.phase.value, "active_connections": desk.clients(found.stream)}
+        nursery.cancel_scope.cancel()
+    return fields(
+        conversation_id=found.stream.id,
+        test_parameters=query,
+        results=_results(details, elapsed),
+        final_state=final,
+        message_details=details,
+    )
+
+
+async def _message(desk: Desk, found: Found, n: int, query: StressQuery, echoes: Echoes) -> dict[str, Any]:
+    """One message, from saying it until every socket has its answer."""
+    started, error, reached = trio.current_time(), None, 0
+    try:
+        exchange = await desk.say(found.stream, f"Stress test message {n}.")
+        reached = await echoes.reached(exchange.said.reply_id or "", query.concurrent_connections)
+        if exchange.failed:
+            error = "the language model gave no answer"
+        elif reached < query.concurrent_connections:
+            error = f"only {reached} of the connections heard the answer"
+    except Problem as problem:
+        error = str(problem.detail)
+    elapsed = round((trio.current_time() - started) * 1000, 3)
+    detail = {"message_number": n, "success": error is None, "processing_time_ms": elapsed, "reached": reached}
+    return detail if error is None else detail | {"error": error}
+
+
+def _results(details: list[dict[str, Any]], elapsed: float) -> dict[str, Any]:
+    times = [detail["processing_time_ms"] for detail in details]
+    successes = sum(detail["success"] for detail in details)
+    return {
+        "total_time_seconds": round(elapsed, 3),
+        "successful_messages": successes,
+        "failed_messages": len(details) - successes,
+        "success_rate": round(successes / len(details), 4),
+        "average_processing_time_ms": round(sum(times) / len(times), 3),
+        "total_processing_time_ms": round(sum(times), 3),
+    }
