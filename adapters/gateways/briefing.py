@@ -1,0 +1,50 @@
+"""What a language model is told: a prompt as chat messages. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapters.gateways.voices import voice_of
+from core.ports import Prompt, Turn
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionMessageParam
+
+_ROLE = (
+    "You are a partner for spoken conversation practice. Your words are read aloud: answer in one to four short"
+    " sentences of plain text, without lists, headings, links or emoji. React to what was said, then hand the turn"
+    " back, usually with one open question. Answer in the user's language."
+)
+_SESSIONS = {
+    "daily": "This is the user's daily practice: keep it light and about their day and life.",
+    "test": "This is a technical test of the connection: answer in one short sentence.",
+}
+MAX_TOPIC = 300
+"""Characters of a topic the model is told; topics come from users."""
+
+
+def instructions(prompt: Prompt) -> str:
+    """The system prompt for this personality, topic and type of session."""
+    session = _SESSIONS.get(prompt.session_type, f"The session's type is {_quoted(prompt.session_type)}.")
+    topic = f"The topic is {_quoted(prompt.topic)}; lead gently back to it." if _is_given(prompt.topic) else ""
+    return " ".join(part for part in (_ROLE, voice_of(prompt.personality).manner, session, topic) if part)
+
+
+def messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
+    """The system prompt, then the turns."""
+    return [{"role": "system", "content": instructions(prompt)}, *(_message(turn) for turn in prompt.turns)]
+
+
+def _message(turn: Turn) -> ChatCompletionMessageParam:
+    if turn.role == "assistant":
+        return {"role": "assistant", "content": turn.content}
+    return {"role": "user", "content": turn.content}
+
+
+def _is_given(text: str | None) -> bool:
+    return bool(text and text.strip())
+
+
+def _quoted(text: str | None) -> str:
+    """The user's words as one short quotation, so that they do not read as instructions."""
+    return '"' + " ".join((text or "").split())[:MAX_TOPIC].replace('"', "'") + '"'
