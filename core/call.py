@@ -561,7 +561,8 @@ def _talk(state: Call, command: Talking) -> tuple[Event, ...] | Rejected:
         case Greet(greeting):
             return _greet(state, greeting)
         case UpdateTranscript(transcript, turn):
-            passed = () if turn is None or turn == state.turn else (TurnPassed(turn[:MAX_NOTE]),)
+            turn = turn and turn[:MAX_NOTE]
+            passed = () if turn is None or turn == state.turn else (TurnPassed(turn),)
             return _overlong(transcript) or (*_difference(state.transcript, transcript), *passed)
         case RequireResponse():
             return _require(state, command)

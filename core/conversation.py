@@ -1,4 +1,4 @@
-"""The conversation: people and an assistant take turns, several devices listen (dialects `conversations`, `channels`)."""
+"""The conversation: people and an assistant take turns, devices listen (dialects `conversations`, `channels`)."""
 
 from __future__ import annotations
 
@@ -363,14 +363,16 @@ def decide(state: Conversation, command: Command) -> tuple[Event, ...] | Rejecte
 def _open(state: Conversation, command: OpenConversation) -> tuple[Event, ...] | Rejected:
     if state.phase is not None:
         return Rejected("conversation_exists", "A conversation with this id exists already")
-    return (
-        ConversationOpened(command.personality, command.session_type, command.topic, command.user_id, command.created_via),
+    opened = ConversationOpened(
+        command.personality, command.session_type, command.topic, command.user_id, command.created_via
     )
+    return (opened,)
 
 
 Conversing = (
-    UpdateTranscript | RequestPhase | ReportSpeech | Say | GiveReply | JoinClient | MigrateConversation | EndConversation
-)
+    UpdateTranscript | RequestPhase | ReportSpeech | Say | GiveReply | JoinClient | MigrateConversation
+    | EndConversation
+)  # fmt: skip
 Drafting = BeginReply | AddReplyPiece | CompleteReply | FailReply
 
 
@@ -554,6 +556,8 @@ def _accumulate(transcript: str, text: str) -> str:
 
 
 def _evolve_first_reply(state: Conversation, event: ReplyBegun | ReplyPieceAdded) -> Conversation:
+    if not state.replies or state.replies[0].reply_id != event.reply_id:
+        return state
     reply, *others = state.replies
     match event:
         case ReplyBegun():
@@ -569,7 +573,10 @@ def _evolve_said(state: Conversation, event: MessageSaid) -> Conversation:
         replies = (*replies, Reply(event.reply_id, event.message_id, feedback=event.feedback))
     elif event.in_reply_to is not None:
         replies = _without(replies, event.message_id)
-    said = (*state.said[1 - REMEMBERED_TURNS :], Said(event.message_id, event.role, event.content))
+    # A message that waits for its answer is not forgotten, whatever is said before its turn comes.
+    waiting = {reply.message_id for reply in replies}
+    past = [said for said in state.said[: 1 - REMEMBERED_TURNS] if said.message_id in waiting]
+    said = (*past, *state.said[1 - REMEMBERED_TURNS :], Said(event.message_id, event.role, event.content))
     return replace(state, replies=replies, said=said, message_count=state.message_count + 1)
 
 

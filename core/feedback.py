@@ -12,7 +12,7 @@ clarity     100, less 2 for each word the mean sentence has above 20 (at most 40
 fluency     100, less 1.5 times the fillers' share in percent (at most 40), less 1.5 times the share of words said
             twice in a row (at most 30), less 3 times the share of false starts, i.e. words broken off by a dash and
             dots of hesitation before a word (at most 30), less 5 for each word a text has under 5.
-vocabulary  up to 60 for the mean length of the distinct words (20 a letter above 3), up to 40 for variety (6 times
+vocabulary  up to 60 for the mean length of the distinct words (15 a letter above 3), up to 40 for variety (6 times
             Guiraud's index: distinct words over the square root of all words). With target words, that makes 80 %
             of the score and the share of them that was used the other 20 %.
 tier        below 40 basic, below 70 intermediate, else advanced.
@@ -152,7 +152,7 @@ def _fluency(traits: Traits) -> int:
 
 
 def _vocabulary(traits: Traits, targets_used: float | None) -> int:
-    length = min(60.0, 20 * max(0.0, traits.word_length - 3))
+    length = min(60.0, 15 * max(0.0, traits.word_length - 3))
     score = length + min(40.0, 6 * traits.variety)
     return int(score if targets_used is None else 0.8 * score + 20 * targets_used)
 
