@@ -1,0 +1,123 @@
+"""The composition root: the one module that names concrete parts and puts them together."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import trio
+
+from actors.backoff import Backoff
+from actors.effects import Perform
+from actors.system import System, SystemSettings, open_system
+from adapters.clock import SystemClock, TimeOrderedIdentifiers
+from adapters.config import BadSetting, Settings
+from adapters.gateways.drafting import draft_reply
+from adapters.gateways.language_model import OpenAIModel
+from adapters.gateways.offline_partner import OfflinePartner
+from adapters.server.serve import serve as serve_app
+from adapters.setting_values import StoreAddress
+from adapters.web.app import create_app, sockets_of
+from adapters.web.settings import WebSettings
+from core.call import call
+from core.conversation import DraftReply, conversation
+from core.decider import AnyDecider
+from core.identifiers import Category
+from core.ports import EventStore, LanguageModel, StoreUnavailable
+from core.session import session
+from eventstore.memory import MemoryStore
+from eventstore.sqlite import SQLiteStore, open_sqlite, open_sqlite_read_only
+
+DECIDERS: Mapping[Category, AnyDecider] = {
+    Category.CONVERSATION: conversation,
+    Category.SESSION: session,
+    Category.CALL: call,
+}
+
+
+@asynccontextmanager
+async def open_store(address: StoreAddress) -> AsyncIterator[EventStore]:
+    """The log at `address`, this process being its writer. Raises StoreUnavailable."""
+    if address.path is None:
+        yield MemoryStore()
+        return
+    async with open_sqlite(address.path) as store:
+        yield store
+
+
+@asynccontextmanager
+async def open_history(address: StoreAddress) -> AsyncIterator[SQLiteStore]:
+    """The log at `address` for reading, also while a server writes to it. Raises StoreUnavailable."""
+    if address.path is None:
+        raise StoreUnavailable("a log in memory cannot be read from outside; give --store sqlite:///PATH")
+    async with open_sqlite_read_only(address.path) as store:
+        yield store
+
+
+def language_model(settings: Settings) -> LanguageModel:
+    """The model that is configured; without a key the offline partner. Raises BadSetting."""
+    if settings.openai_api_key is None:
+        return OfflinePartner()
+    if importlib.util.find_spec("openai") is None:
+        raise BadSetting(("OPENAI_API_KEY: the package openai is not installed; pip install 'callboard[openai]'",))
+    key, model = settings.openai_api_key.reveal(), settings.openai_model
+    if settings.openai_base_url is None:
+        return OpenAIModel(key, model=model)
+    return OpenAIModel(key, settings.openai_base_url, model)
+
+
+def performers(settings: Settings, model: LanguageModel) -> Mapping[type, Perform]:
+    """Who does which effect."""
+    draft = draft_reply(
+        model, delta_interval=settings.delta_interval, response_timeout=settings.response_timeout
+    )
+    return {DraftReply: draft}
+
+
+@asynccontextmanager
+async def open_callboard(settings: Settings, model: LanguageModel) -> AsyncIterator[System]:
+    """The log and the actors, running. Raises StoreUnavailable."""
+    system_settings = SystemSettings(
+        mailbox=settings.mailbox,
+        passivate_after=settings.passivate_after,
+        graceful_timeout=settings.graceful_timeout,
+        backoff=Backoff(random.random),
+    )
+    async with open_store(settings.store) as store, open_system(
+        store,
+        deciders=DECIDERS,
+        performers=performers(settings, model),
+        clock=SystemClock(),
+        identifiers=TimeOrderedIdentifiers(),
+        settings=system_settings,
+    ) as system:
+        yield system
+
+
+async def serve(
+    settings: Settings, shutdown: trio.Event, *, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting, OSError."""
+    model = language_model(settings)
+    web = WebSettings(
+        cors_origins=settings.cors_origins,
+        test_endpoints=settings.test_endpoints,
+        max_frame_bytes=settings.max_frame_bytes,
+        outlet_bytes=settings.outlet_bytes,
+        response_timeout=settings.response_timeout,
+        model=model.name,
+    )
+    async with open_callboard(settings, model) as system:
+        app = create_app(system, web, deciders=DECIDERS)
+        binds = [str(bind) for bind in settings.bind]
+        await serve_app(
+            app,
+            binds,
+            shutdown,
+            max_frame_bytes=settings.max_frame_bytes,
+            graceful_timeout=settings.graceful_timeout,
+            drain=sockets_of(app).drain,
+            task_status=task_status,
+        )

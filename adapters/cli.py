@@ -1,0 +1,185 @@
+"""The command line: `callboard serve`, `demo`, `log tail|show`, `replay`, `verify`.
+
+Whatever goes wrong is one line on stderr, the reason and the remedy, and an exit code that is not 0.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import trio
+import typer
+from rich.console import Console
+
+from adapters import history, logs
+from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
+from adapters.setting_values import StoreAddress, Unusable, parse_store
+from core.identifiers import MalformedStreamName
+from core.ports import StoreUnavailable
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Event-sourced actor server for live conversations.")
+log_app = typer.Typer(no_args_is_help=True, help="Look into the log.")
+app.add_typer(log_app, name="log")
+
+out = Console(highlight=False, soft_wrap=True)
+
+Store = Annotated[
+    str, typer.Option("--store", envvar="CALLBOARD_STORE", help="The log: sqlite:///PATH", metavar="URL")
+]
+Stream = Annotated[
+    str, typer.Argument(help="A stream, e.g. conversation-<id>; an id alone means a conversation", show_default=False)
+]
+AsJSON = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs")]
+DEFAULT_STORE = "sqlite:///callboard.db"
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush finds an open file
+        sys.exit(141)
+    except Exception as error:
+        lines = complaints(error)
+        if lines is None:
+            raise
+        for line in lines:
+            print(f"callboard: {line}", file=sys.stderr)
+        sys.exit(1)
+
+
+def complaints(error: BaseException) -> tuple[str, ...] | None:
+    """What to tell the user of an error that is no bug of ours: reason and remedy; None for a bug."""
+    match error:
+        case BaseExceptionGroup() if len(error.exceptions) == 1:
+            return complaints(error.exceptions[0])
+        case BadSetting(complaints=found):
+            return tuple(found)
+        case StoreUnavailable() | MalformedStreamName() | history.NoSuchHistory() | Unusable():
+            return (str(error),)
+        case PermissionError() | FileNotFoundError() | OSError():
+            return (f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",)
+        case _:
+            return None
+
+
+def run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return trio.run(work)
+
+
+def address(text: str) -> StoreAddress:
+    try:
+        return parse_store(text)
+    except Unusable as unusable:
+        raise BadSetting((f"--store: {unusable}",)) from None
+
+
+# --- serve ------------------------------------------------------------------------------------------------------
+
+
+def serve(**flags: Any) -> None:
+    """Run the server until it is told to stop (Ctrl-C, SIGTERM)."""
+    binds = flags.pop("bind", None)
+    texts = {**flags, "bind": ",".join(binds) if binds else None}
+    settings = from_environment(os.environ, texts, on_terminal=sys.stderr.isatty())
+    logs.configure(as_json=settings.log_format is LogFormat.JSON)
+
+    async def work() -> None:
+        from adapters import bootstrap  # noqa: PLC0415  # so that `--help` and the log's readers start quickly
+
+        shutdown = trio.Event()
+        async with trio.open_nursery() as signals:
+            signals.start_soon(_set_on_signal, shutdown)
+            async with trio.open_nursery() as serving:
+                for url in await serving.start(bootstrap.serve, settings, shutdown):
+                    print(f"Callboard listens on {url}", flush=True)
+                print(f"The log is {settings.store}", flush=True)
+            signals.cancel_scope.cancel()
+
+    run(work)
+
+
+async def _set_on_signal(shutdown: trio.Event) -> None:
+    """The first signal asks the server to finish, the second ends it at once."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            if shutdown.is_set():
+                raise KeyboardInterrupt
+            shutdown.set()
+
+
+def _flag(setting: Setting) -> inspect.Parameter:
+    several = setting.name == "bind"
+    kind: Any = list[str] | None if several else str | None
+    shown = f"{setting.help} [{setting.env}; default: {setting.shown}]"
+    option = typer.Option(setting.flag, help=shown, show_default=False, metavar="TEXT")
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
+    )
+
+
+serve.__signature__ = inspect.Signature([_flag(setting) for setting in SETTINGS])  # type: ignore[attr-defined]  # how typer reads its flags
+serve.__annotations__ = {name: parameter.annotation for name, parameter in inspect.signature(serve).parameters.items()}
+app.command()(serve)
+
+
+# --- looking back -----------------------------------------------------------------------------------------------
+
+
+@log_app.command("tail")
+def log_tail(
+    store: Store = DEFAULT_STORE,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, help="Events to begin with")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """The newest events of the whole log."""
+    run(lambda: history.tail(address(store), last, out, follow=follow, as_json=as_json))
+
+
+@log_app.command("show")
+def log_show(stream: Stream, store: Store = DEFAULT_STORE, as_json: AsJSON = False) -> None:
+    """All events of one stream."""
+    run(lambda: history.show(address(store), stream, out, as_json=as_json))
+
+
+@app.command()
+def replay(
+    stream: Stream,
+    store: Store = DEFAULT_STORE,
+    at: Annotated[int | None, typer.Option("--at", min=0, help="Print the state after this version, as JSON")] = None,
+) -> None:
+    """Tell what happened in a stream, and what each event changed."""
+    if at is None:
+        run(lambda: history.replay(address(store), stream, out))
+    else:
+        run(lambda: history.state_at(address(store), stream, at, out))
+
+
+@app.command()
+def verify(store: Store = DEFAULT_STORE) -> None:
+    """Check the hash chain of the whole log: nothing altered, missing, inserted or reordered."""
+    if not run(lambda: history.verify(address(store), out)):
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    pace: Annotated[float, typer.Option(help="Seconds to pause between the scenes", min=0.0)] = 0.4,
+) -> None:
+    """Show it all on a real server: talk, err, kill -9 in the middle of an answer, come back, replay, verify."""
+    from adapters.demo import story  # noqa: PLC0415  # only this command needs it
+
+    run(lambda: story.tell(Console(highlight=False), pace))
+
+
+if __name__ == "__main__":
+    main()

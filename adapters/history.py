@@ -1,0 +1,145 @@
+"""What the command line can tell of a log: tail, show, replay, state at a version, verify."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Any
+
+import trio
+from msgspec import json, to_builtins
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adapters import timeline
+from adapters.bootstrap import DECIDERS, open_history
+from adapters.setting_values import StoreAddress
+from core.decider import AnyDecider
+from core.identifiers import Category, StreamName
+from core.messages import Recorded
+from eventstore.chain import Verification
+from eventstore.codec import events
+from eventstore.sqlite import SQLiteStore
+
+PAGE = 2000
+"""Events read at a time."""
+POLL = 0.25
+"""Seconds between two looks at a log that somebody else writes."""
+
+
+class NoSuchHistory(LookupError):
+    """The log has no such stream, or the stream no such version."""
+
+
+def stream_named(text: str) -> StreamName:
+    """The stream meant; an id alone means a conversation. Raises MalformedStreamName."""
+    if re.match(rf"({'|'.join(Category)})-", text):
+        return StreamName.parse(text)
+    return StreamName.of(Category.CONVERSATION, text)
+
+
+def as_object(record: Recorded) -> dict[str, Any]:
+    """A record for programs: everything the log says of it but the hash."""
+    return {
+        "position": record.position,
+        "stream": str(record.stream),
+        "version": record.version,
+        "event": events.name_of(type(record.event)),
+        "body": to_builtins(record.event),
+        **to_builtins(record.stamp),
+    }
+
+
+def _printer(out: Console, as_json: bool) -> Callable[[Iterable[Recorded]], None]:
+    def print_json(records: Iterable[Recorded]) -> None:
+        for record in records:
+            out.out(json.encode(as_object(record)).decode(), highlight=False)
+
+    def print_lines(records: Iterable[Recorded]) -> None:
+        for record in records:
+            out.print(timeline.log_line(record, events.name_of(type(record.event))))
+
+    return print_json if as_json else print_lines
+
+
+async def tail(address: StoreAddress, last: int, out: Console, *, follow: bool, as_json: bool) -> None:
+    """The last events, and with `follow` those to come, for ever."""
+    show = _printer(out, as_json)
+    async with open_history(address) as store:
+        position = max(0, store.head - last)
+        while records := await store.read_all(after=position, limit=PAGE):
+            show(records)
+            position = records[-1].position
+        if follow:
+            await _follow(store, position, show)
+
+
+async def _follow(store: SQLiteStore, position: int, show: Callable[[Iterable[Recorded]], None]) -> None:
+    async def look() -> None:
+        while True:
+            await store.poll()
+            await trio.sleep(POLL)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(look)
+        async for batch in store.subscribe(after=position):
+            show(batch)
+
+
+async def _read(store: SQLiteStore, stream: StreamName) -> list[Recorded]:
+    records = await store.read_stream(stream)
+    if not records:
+        raise NoSuchHistory(f"the log has no stream {stream}; `callboard log tail` shows which there are")
+    return records
+
+
+async def show(address: StoreAddress, name: str, out: Console, *, as_json: bool) -> None:
+    stream = stream_named(name)
+    async with open_history(address) as store:
+        _printer(out, as_json)(await _read(store, stream))
+
+
+async def replay(address: StoreAddress, name: str, out: Console) -> None:
+    """The stream as a timeline."""
+    stream = stream_named(name)
+    async with open_history(address) as store:
+        records = await _read(store, stream)
+    out.print(timeline.tell(records, decider_of(stream)))
+
+
+def decider_of(stream: StreamName) -> AnyDecider:
+    return DECIDERS[stream.category]
+
+
+async def state_at(address: StoreAddress, name: str, version: int, out: Console) -> None:
+    """The state after `version` events, folded by the production code, as JSON."""
+    stream = stream_named(name)
+    async with open_history(address) as store:
+        records = await _read(store, stream)
+    if version > len(records):
+        raise NoSuchHistory(f"{stream} has {len(records)} events, so there is no version {version}")
+    decider = decider_of(stream)
+    state = decider.fold(decider.initial, (record.event for record in records[:version]))
+    body = {"stream": str(stream), "version": version, "state": to_builtins(state)}
+    out.out(json.format(json.encode(body), indent=2).decode(), highlight=False)
+
+
+async def verify(address: StoreAddress, out: Console) -> bool:
+    """Check the chain; say what holds, or what is the first thing that does not."""
+    check = Verification()
+    async with open_history(address) as store:
+        columns = TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        bar = Progress(*columns, console=out, transient=True)
+        with bar if out.is_terminal else nullcontext():
+            task = bar.add_task("", total=store.head)
+            while rows := await store.read_rows(after=check.position, limit=PAGE):
+                if check.check(rows) is not None:
+                    break
+                bar.update(task, completed=check.position)
+    if check.broken is not None:
+        broken = check.broken
+        out.print(f"[bold red]The chain is broken[/] at position {broken.position:,} ({broken.event}): {broken.reason}.")
+        return False
+    out.print(f"[bold green]The chain holds[/]: {check.position:,} events; head {check.head.hex()[:16]}…")
+    return True
