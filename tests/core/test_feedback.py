@@ -126,7 +126,8 @@ def test_there_are_few_suggestions_and_none_for_a_good_text() -> None:
 def test_every_text_gets_scores_from_0_to_100(text: str, targets: list[str]) -> None:
     feedback = assess(text, tuple(targets))
     scores = (feedback.clarity, feedback.fluency, feedback.vocabulary_score, feedback.overall_rating)
-    assert all(isinstance(score, int) and 0 <= score <= 100 for score in scores)
+    assert all(type(score) is int for score in scores)
+    assert all(0 <= score <= 100 for score in scores)
     assert set(feedback.vocabulary_usage) <= set(targets)
     assert feedback == assess(text, tuple(targets))
 

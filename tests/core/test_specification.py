@@ -102,7 +102,7 @@ def test_a_state_that_goes_on_is_no_end() -> None:
 
 def test_a_decider_that_is_no_function_is_found_out() -> None:
     answers = iter([(Switched(True),), ()])
-    fickle = Decider(
+    fickle: Decider[Light, Switch, Switched, Glow] = Decider(
         Category.SESSION, Light(), lambda _state, _command: next(answers), light.evolve, light.is_terminal,
         light.wanted, light.opens_work,
     )  # fmt: skip
