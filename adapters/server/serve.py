@@ -11,6 +11,8 @@ from hypercorn.config import Config
 from hypercorn.trio import serve as hypercorn_serve
 from hypercorn.typing import ASGIFramework
 
+from adapters.server.groups import sole
+
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 PING_INTERVAL = 20.0
 BACKLOG = 1024
@@ -40,7 +42,7 @@ async def serve(
         async with trio.open_nursery() as nursery:
             task_status.started(await nursery.start(child))
     except BaseExceptionGroup as group:
-        raise _sole(group) from None
+        raise sole(group) from None
 
 
 def _configured(binds: Sequence[str], max_frame_bytes: int, graceful_timeout: float, *, access_log: bool) -> Config:
@@ -63,11 +65,3 @@ async def _ended(shutdown: trio.Event, drain: Drain | None) -> None:
     await shutdown.wait()
     if drain is not None:
         await drain()
-
-
-def _sole(group: BaseExceptionGroup) -> BaseException:
-    """The one exception in nested groups of one; the group itself when there are several."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

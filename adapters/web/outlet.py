@@ -53,10 +53,10 @@ class Outlet:
             self._eased.set()
             self._closed()
 
-    async def room(self) -> None:
-        """Wait until less than half of the limit is waiting, or the outlet closes."""
+    async def room(self, size: int) -> None:
+        """Wait until `size` bytes fit with half of the limit to spare, or nothing waits, or the outlet closes."""
         await trio.lowlevel.checkpoint()
-        while self.closing is None and self.waiting > self._limit // 2:
+        while self.closing is None and self._frames and self.waiting + size > self._limit // 2:
             self._eased = trio.Event()
             await self._eased.wait()
 

@@ -255,7 +255,7 @@ class Socket:
     async def _show(self, record: Recorded, state: object) -> None:
         frame = self._dialect.render(record, state)
         if frame is not None and is_for(frame, record, self.connection_id):
-            await self._outlet.room()
+            await self._outlet.room(len(frame.body))
             self._outlet.write(frame.body)
 
     # --- the end ---

@@ -1,0 +1,11 @@
+"""Exceptions out of nurseries."""
+
+from __future__ import annotations
+
+
+def sole(group: BaseExceptionGroup) -> BaseException:
+    """The one exception in nested groups of one; the innermost group when there are several."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,175 @@
+"""A running server over a store in memory and a scripted language model, with clients on real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import pytest
+import trio
+from quart_trio import QuartTrio
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
+from wsproto.utilities import LocalProtocolError
+
+from actors.system import System, open_system
+from adapters.clock import SystemClock, TimeOrderedIdentifiers
+from adapters.gateways.drafting import draft_reply
+from adapters.gateways.offline_partner import ScriptedModel
+from adapters.server.groups import sole
+from adapters.server.serve import serve
+from adapters.web.app import create_app, sockets_of
+from adapters.web.settings import WebSettings
+from core.conversation import DraftReply, conversation
+from core.identifiers import Category, StreamName
+from core.ports import EventStore, LanguageModel
+from eventstore.memory import MemoryStore
+
+PATIENCE = 5.0
+
+
+@dataclass
+class Socket:
+    """A client's WebSocket."""
+
+    wire: WebSocketConnection
+    stream: trio.SocketStream
+
+    async def send(self, type: str, payload: Any = None, **more: Any) -> None:
+        await self.wire.send_message(msgspec.json.encode({"type": type, "payload": payload, **more}).decode())
+
+    async def frame(self, type: str | None = None) -> dict[str, Any]:
+        """The next frame, or the next of a type."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                frame = msgspec.json.decode(await self.wire.get_message())
+                if type is None or frame["type"] == type:
+                    return dict(frame)
+
+    async def frames(self, count: int) -> list[dict[str, Any]]:
+        return [await self.frame() for _ in range(count)]
+
+    async def closed(self) -> tuple[int, str | None]:
+        """The code and reason of the close; frames before it are read and dropped."""
+        with trio.fail_after(PATIENCE):
+            try:
+                while True:
+                    await self.wire.get_message()
+            except ConnectionClosed as closed:
+                assert closed.reason is not None
+                return closed.reason.code, closed.reason.reason
+
+
+@dataclass
+class Server:
+    """A server under test."""
+
+    system: System
+    app: QuartTrio
+    url: str
+    http: httpx.AsyncClient
+    shutdown: trio.Event = field(default_factory=trio.Event)
+
+    async def opened(self, **body: Any) -> str:
+        """The id of a new conversation."""
+        answer = await self.http.post("/api/v2/conversations", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    def connect(self, path: str, **options: Any) -> AbstractAsyncContextManager[Socket]:
+        """A WebSocket of any path."""
+        return _connected(self.url.replace("http", "ws") + path, options)
+
+    def talk(self, id: str, query: str = "", **options: Any) -> AbstractAsyncContextManager[Socket]:
+        """A WebSocket of a conversation."""
+        return self.connect(f"/api/ws/conversations/{id}{query}", **options)
+
+    async def until(self, id: str, is_so: Callable[[Any], bool]) -> None:
+        """Wait until a record of the conversation has left it in such a state."""
+        stream = StreamName.of(Category.CONVERSATION, id)
+        with trio.fail_after(PATIENCE), self.system.audiences.watch(stream) as records:
+            while not is_so((await self.system.look(stream))[0]):
+                await records.receive()
+
+
+@asynccontextmanager
+async def _connected(url: str, options: dict[str, Any]) -> AsyncIterator[Socket]:
+    """With a stream of our own: trio-websocket leaves the one it opened to the garbage when the server closes first."""
+    target = urlsplit(url)
+    async with await trio.open_tcp_stream(target.hostname, target.port) as stream:
+        try:
+            async with trio.open_nursery() as nursery:
+                resource = f"{target.path}?{target.query}"
+                wire = await wrap_client_stream(nursery, stream, target.netloc, resource, **options)
+                yield Socket(wire, stream)
+                await wire.aclose()
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # A ping that meets our own close trips trio-websocket's client up; the socket is closed all the same.
+            if not isinstance(sole(group), LocalProtocolError):
+                raise sole(group) from None
+
+
+Start = Callable[..., Awaitable[Server]]
+
+
+async def _run(
+    model: LanguageModel, settings: WebSettings, store: EventStore, task_status: trio.TaskStatus[Server]
+) -> None:
+    performers = {DraftReply: draft_reply(model, delta_interval=0.0, response_timeout=settings.response_timeout)}
+    deciders = {Category.CONVERSATION: conversation}
+    async with (
+        open_system(
+            store, deciders=deciders, performers=performers, clock=SystemClock(), identifiers=TimeOrderedIdentifiers()
+        ) as system,
+        trio.open_nursery() as nursery,
+    ):
+        app, shutdown = create_app(system, settings), trio.Event()
+        options = {"max_frame_bytes": settings.max_frame_bytes, "graceful_timeout": 0.1}
+        child = partial(serve, app, ["127.0.0.1:0"], shutdown, drain=sockets_of(app).drain, **options)
+        urls = await nursery.start(child)
+        async with httpx.AsyncClient(base_url=urls[0], timeout=PATIENCE) as http:
+            task_status.started(Server(system, app, urls[0], http, shutdown))
+            await shutdown.wait()
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts servers that are shut down in good order after the test."""
+    servers: list[Server] = []
+    async with trio.open_nursery() as nursery:
+
+        async def start_one(
+            *answers: Any, settings: WebSettings | None = None, store: EventStore | None = None
+        ) -> Server:
+            model = ScriptedModel(*answers or (("Hello ", "there."),))
+            settings = settings or WebSettings(model=model.name, response_timeout=2.0, answer_margin=1.0)
+            server: Server = await nursery.start(_run, model, settings, store or MemoryStore())
+            servers.append(server)
+            return server
+
+        yield start_one
+        for server in servers:
+            server.shutdown.set()
+
+
+@pytest.fixture
+async def server(start: Start) -> Server:
+    return await start()
+
+
+@pytest.fixture
+def small_outlet() -> WebSettings:
+    """Sockets that may lag 16 KiB behind."""
+    return WebSettings(model="scripted", outlet_bytes=16 * 1024)
+
+
+@pytest.fixture
+def small_frames() -> WebSettings:
+    """Frames and bodies of 4000 bytes at most."""
+    return WebSettings(model="scripted", max_frame_bytes=4000)

@@ -1,0 +1,228 @@
+"""The WebSocket shell with dialects made up for one purpose each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.conversation import InterimHeard, JoinClient, LeaveClient, OpenConversation, ReportSpeech, UpdateTranscript
+from core.dialect import Close, Frame, Handshake, Hear, Listen, Output, Reach, Recall, Tell, Write
+from core.identifiers import Category, StreamName
+from core.messages import Outcome, Recorded
+
+STREAM = StreamName.of(Category.CONVERSATION, "00000000-0000-4000-8000-000000000001")
+
+Receive = Callable[["Scripted", str | bytes], Sequence[Output]]
+
+
+@dataclass
+class Scripted:
+    """A connection that does what a test says."""
+
+    handshake: Handshake
+    dialect: Odd
+    settlements: list[Outcome] = field(default_factory=list)
+
+    def opened(self, now: int) -> Sequence[Output]:  # noqa: ARG002
+        return self.dialect.at_first
+
+    def received(self, frame: str | bytes, now: int) -> Sequence[Output]:  # noqa: ARG002
+        return self.dialect.receive(self, frame)
+
+    def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:  # noqa: ARG002
+        return self.dialect.settle(outcome)
+
+    def recalled(self, stream: StreamName, state: Any, version: int, now: int) -> Sequence[Output]:  # noqa: ARG002
+        return (Write(f"recalled at {version}: {state.interim}".encode()),)
+
+    def closed(self, now: int) -> Sequence[Output]:  # noqa: ARG002
+        return self.dialect.at_last(self.handshake)
+
+
+def nothing(*_: Any) -> Sequence[Output]:
+    return ()
+
+
+def crash(*_: Any) -> Any:
+    raise RuntimeError("a fault of the dialect")
+
+
+@dataclass
+class Odd:
+    """A dialect that does what a test says."""
+
+    at_first: Sequence[Output] = ()
+    receive: Receive = nothing
+    settle: Callable[[Outcome], Sequence[Output]] = nothing
+    at_last: Callable[[Handshake], Sequence[Output]] = nothing
+    reach: Reach = Reach.EVERYONE
+    name: str = "odd"
+
+    def connect(self, handshake: Handshake) -> Scripted:
+        return Scripted(handshake, self)
+
+    def render(self, record: Recorded, state: Any) -> Frame | None:  # noqa: ARG002
+        match record.event:
+            case InterimHeard(text):
+                return Frame(f"{record.version}: {text}".encode(), self.reach)
+            case _:
+                return None
+
+    def farewell(self, record: Recorded, state: Any) -> Close | None:  # noqa: ARG002
+        return None
+
+
+class Unconnectable(Odd):
+    def connect(self, handshake: Handshake) -> Scripted:  # noqa: ARG002
+        raise RuntimeError("a fault of the dialect")
+
+
+def mount(server: Any, dialect: Odd, path: str = "/odd") -> None:
+    from adapters.web.app import sockets_of
+
+    async def talk() -> None:
+        await sockets_of(server.app).talk(dialect, {})
+
+    server.app.add_websocket(path, f"talk{path}", talk)
+
+
+async def tell(server: Any, command: Any) -> None:
+    await server.system.ask(STREAM, command, server.system.stamp())
+
+
+async def test_a_crash_in_received_closes_with_1011_and_hurts_nobody_else(server: Any) -> None:
+    mount(server, Odd(receive=crash))
+    async with server.connect("/odd") as socket, server.connect("/odd") as other:
+        await socket.wire.send_message("boom")
+        assert await socket.closed() == (1011, "internal error")
+        await other.wire.ping()
+    assert (await server.http.get("/health")).status_code == 200
+
+
+async def test_a_crash_in_connect_closes_with_1011(server: Any) -> None:
+    mount(server, Unconnectable())
+    async with server.connect("/odd") as socket:
+        assert await socket.closed() == (1011, "internal error")
+
+
+async def test_a_crash_in_settled_closes_with_1011_and_leaves_the_actor_alone(server: Any) -> None:
+    mount(server, Odd(at_first=(Tell(STREAM, OpenConversation()),), settle=crash))
+    async with server.connect("/odd") as socket:
+        assert await socket.closed() == (1011, "internal error")
+    assert server.system.statistics().restarts == 0
+
+
+async def test_a_crash_in_closed_hurts_nobody_else(server: Any) -> None:
+    mount(server, Odd(at_last=crash))
+    async with server.connect("/odd"):
+        pass
+    assert (await server.http.get("/health")).status_code == 200
+
+
+async def test_a_frame_that_is_no_text_closes_with_1011(server: Any) -> None:
+    mount(server, Odd(at_first=(Write(b"\xff\xfe"),)))
+    async with server.connect("/odd") as socket:
+        assert await socket.closed() == (1011, "internal error")
+
+
+async def test_outputs_are_done_in_their_order_and_none_after_a_close(server: Any) -> None:
+    mount(server, Odd(at_first=(Write(b"one"), Write(b"two"), Close(4500, "enough"), Write(b"three"))))
+    async with server.connect("/odd") as socket:
+        assert [await socket.wire.get_message(), await socket.wire.get_message()] == ["one", "two"]
+        assert await socket.closed() == (4500, "enough")
+
+
+async def test_what_a_command_led_to_comes_back_to_the_connection(server: Any) -> None:
+    at_first = (Tell(STREAM, ReportSpeech("start")),)
+    mount(server, Odd(at_first=at_first, settle=lambda outcome: (Write(type(outcome).__name__.encode()),)))
+    async with server.connect("/odd") as socket:
+        assert await socket.wire.get_message() == "Refused"
+
+
+async def test_listening_keeps_what_is_recorded_until_it_is_heard(server: Any) -> None:
+    await tell(server, OpenConversation())
+    state, version = await server.system.look(STREAM)
+    mount(server, Odd(at_first=(Listen(STREAM),), receive=lambda *_: (Write(b"now"), Hear(STREAM, state, version))))
+    async with server.connect("/odd") as socket:
+        await tell(server, UpdateTranscript(interim="kept"))
+        await socket.wire.send_message("hear")
+        await tell(server, UpdateTranscript(interim="live"))
+        assert [await socket.wire.get_message() for _ in range(3)] == ["now", "2: kept", "3: live"]
+
+
+async def test_a_recall_shows_the_state_then_then_what_came_after_and_later_outputs_wait(server: Any) -> None:
+    await tell(server, OpenConversation())
+    for text in ("a", "b", "c", "d"):
+        await tell(server, UpdateTranscript(interim=text))
+    mount(server, Odd(at_first=(Recall(STREAM, 3, 5), Write(b"after")), receive=lambda *_: (Write(b"later"),)))
+    async with server.connect("/odd") as socket:
+        await socket.wire.send_message("go on")
+        heard = [await socket.wire.get_message() for _ in range(5)]
+    assert heard == ["recalled at 3: b", "4: c", "5: d", "after", "later"]
+
+
+async def test_a_recall_from_the_beginning_starts_with_the_initial_state(server: Any) -> None:
+    await tell(server, OpenConversation())
+    await tell(server, UpdateTranscript(interim="a"))
+    mount(server, Odd(at_first=(Recall(STREAM, 0, 2),)))
+    async with server.connect("/odd") as socket:
+        assert [await socket.wire.get_message() for _ in range(2)] == ["recalled at 0: None", "2: a"]
+
+
+async def test_a_recall_shows_only_what_reaches_this_connection(server: Any) -> None:
+    await tell(server, OpenConversation())
+    await tell(server, UpdateTranscript(interim="of no connection"))
+    mount(server, Odd(at_first=(Recall(STREAM, 1, 2), Write(b"end")), reach=Reach.ORIGIN))
+    async with server.connect("/odd") as socket:
+        assert [await socket.wire.get_message() for _ in range(2)] == ["recalled at 1: None", "end"]
+
+
+async def test_at_its_end_a_connection_leaves_also_when_the_actor_was_busy(server: Any) -> None:
+    await tell(server, OpenConversation())
+    mount(
+        server,
+        Odd(
+            receive=lambda connection, _: (
+                Tell(STREAM, JoinClient(connection.handshake.connection_id)),
+                *[Tell(STREAM, ReportSpeech("flood"))] * 400,
+                Close(4500, "gone in the middle of it"),
+            ),
+            at_last=lambda handshake: (Tell(STREAM, LeaveClient(handshake.connection_id)),),
+        ),
+    )
+    async with server.connect("/odd") as socket:
+        await socket.wire.send_message("join")
+        await socket.closed()
+    await server.until(STREAM.id, lambda state: not state.clients)
+    records = await server.system.store.read_stream(STREAM)
+    assert [type(record.event).__name__ for record in records if "Client" in type(record.event).__name__] == [
+        "ClientJoined",
+        "ClientLeft",
+    ]
+
+
+async def test_the_handshake_knows_path_query_and_a_connection_id_of_this_run(server: Any) -> None:
+    def tell_all(connection: Scripted, _: str | bytes) -> Sequence[Output]:
+        handshake = connection.handshake
+        shown = f"{handshake.connection_id} {dict(handshake.query)} {handshake.principal} {handshake.epoch}"
+        return (Write(shown.encode()),)
+
+    mount(server, Odd(receive=tell_all))
+    async with server.connect("/odd?since=3") as socket:
+        await socket.wire.send_message("who am I?")
+        assert await socket.wire.get_message() == (
+            f"{server.system.boot}.1 {{'since': '3'}} anonymous {server.system.store.epoch}"
+        )
+
+
+async def test_a_socket_to_nowhere_is_refused_with_404(server: Any) -> None:
+    from trio_websocket import ConnectionRejected
+
+    status = 0
+    try:
+        async with server.connect("/nowhere"):
+            pass
+    except ConnectionRejected as rejected:
+        status = rejected.status_code
+    assert status == 404
