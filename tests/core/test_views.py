@@ -170,9 +170,7 @@ def test_a_board_taken_up_from_a_checkpoint_is_the_board(records: list[Recorded]
 
 @given(LOGS)
 def test_a_record_that_is_in_already_changes_nothing(records: list[Recorded]) -> None:
-    twice = board(records)
-    for record in records:
-        twice.apply(record)
+    twice = board(record for record in records for _ in range(2))
     assert twice.to_saved() == board(records).to_saved()
 
 

@@ -47,6 +47,11 @@ def test_bottomless_json_is_malformed_instead_of_a_crash() -> None:
         wire.read_object('{"other": ' + "[" * 100_000 + "]" * 100_000 + "}", OUTSIDE)
 
 
+def test_a_bottomless_field_is_wrong_instead_of_a_crash() -> None:
+    with pytest.raises(wire.WrongField, match="`payload` is nested too deeply"):
+        wire.read_field(Raw(b"[" * 100_000 + b"]" * 100_000), "payload", Decoder())
+
+
 def test_keys_nobody_knows_are_ignored() -> None:
     assert wire.read_object('{"other": {"a": [1, 2]}, "name": "x"}', OUTSIDE).name == Raw(b'"x"')
 
