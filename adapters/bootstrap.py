@@ -70,9 +70,7 @@ def language_model(settings: Settings) -> LanguageModel:
 
 def performers(settings: Settings, model: LanguageModel) -> Mapping[type, Perform]:
     """Who does which effect."""
-    draft = draft_reply(
-        model, delta_interval=settings.delta_interval, response_timeout=settings.response_timeout
-    )
+    draft = draft_reply(model, delta_interval=settings.delta_interval, response_timeout=settings.response_timeout)
     return {DraftReply: draft}
 
 
@@ -85,14 +83,17 @@ async def open_callboard(settings: Settings, model: LanguageModel) -> AsyncItera
         graceful_timeout=settings.graceful_timeout,
         backoff=Backoff(random.random),
     )
-    async with open_store(settings.store) as store, open_system(
-        store,
-        deciders=DECIDERS,
-        performers=performers(settings, model),
-        clock=SystemClock(),
-        identifiers=TimeOrderedIdentifiers(),
-        settings=system_settings,
-    ) as system:
+    async with (
+        open_store(settings.store) as store,
+        open_system(
+            store,
+            deciders=DECIDERS,
+            performers=performers(settings, model),
+            clock=SystemClock(),
+            identifiers=TimeOrderedIdentifiers(),
+            settings=system_settings,
+        ) as system,
+    ):
         yield system
 
 
@@ -112,12 +113,16 @@ async def serve(
     async with open_callboard(settings, model) as system:
         app = create_app(system, web, deciders=DECIDERS)
         binds = [str(bind) for bind in settings.bind]
-        await serve_app(
-            app,
-            binds,
-            shutdown,
-            max_frame_bytes=settings.max_frame_bytes,
-            graceful_timeout=settings.graceful_timeout,
-            drain=sockets_of(app).drain,
-            task_status=task_status,
-        )
+        try:
+            await serve_app(
+                app,
+                binds,
+                shutdown,
+                max_frame_bytes=settings.max_frame_bytes,
+                graceful_timeout=settings.graceful_timeout,
+                drain=sockets_of(app).drain,
+                task_status=task_status,
+            )
+        except OSError as fault:
+            reason = f"cannot listen on {', '.join(binds)}: {fault.strerror or fault}; choose another with --bind"
+            raise BadSetting((reason,)) from fault

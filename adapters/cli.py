@@ -18,19 +18,26 @@ from rich.console import Console
 
 from adapters import history, logs
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
+from adapters.demo import DemoFailed
 from adapters.setting_values import StoreAddress, Unusable, parse_store
 from core.identifiers import MalformedStreamName
 from core.ports import StoreUnavailable
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Event-sourced actor server for live conversations.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Event-sourced actor server for live conversations.",
+)
 log_app = typer.Typer(no_args_is_help=True, help="Look into the log.")
 app.add_typer(log_app, name="log")
 
-out = Console(highlight=False, soft_wrap=True)
+WIDTH = 140
+"""Columns where the output is no terminal and so has no width of its own."""
 
-Store = Annotated[
-    str, typer.Option("--store", envvar="CALLBOARD_STORE", help="The log: sqlite:///PATH", metavar="URL")
-]
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
+
+Store = Annotated[str, typer.Option("--store", envvar="CALLBOARD_STORE", help="The log: sqlite:///PATH", metavar="URL")]
 Stream = Annotated[
     str, typer.Argument(help="A stream, e.g. conversation-<id>; an id alone means a conversation", show_default=False)
 ]
@@ -47,13 +54,21 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush finds an open file
         sys.exit(141)
-    except Exception as error:
-        lines = complaints(error)
-        if lines is None:
-            raise
-        for line in lines:
-            print(f"callboard: {line}", file=sys.stderr)
-        sys.exit(1)
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is not None:
+            sys.exit(130)
+        _complain(group)
+    except Exception as error:  # noqa: BLE001  # what is no user's fault is raised again
+        _complain(error)
+
+
+def _complain(error: BaseException) -> None:
+    lines = complaints(error)
+    if lines is None:
+        raise error
+    for line in lines:
+        print(f"callboard: {line}", file=sys.stderr)
+    sys.exit(1)
 
 
 def complaints(error: BaseException) -> tuple[str, ...] | None:
@@ -63,9 +78,9 @@ def complaints(error: BaseException) -> tuple[str, ...] | None:
             return complaints(error.exceptions[0])
         case BadSetting(complaints=found):
             return tuple(found)
-        case StoreUnavailable() | MalformedStreamName() | history.NoSuchHistory() | Unusable():
+        case StoreUnavailable() | MalformedStreamName() | history.NoSuchHistory() | Unusable() | DemoFailed():
             return (str(error),)
-        case PermissionError() | FileNotFoundError() | OSError():
+        case OSError():
             return (f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",)
         case _:
             return None
@@ -93,7 +108,7 @@ def serve(**flags: Any) -> None:
     logs.configure(as_json=settings.log_format is LogFormat.JSON)
 
     async def work() -> None:
-        from adapters import bootstrap  # noqa: PLC0415  # so that `--help` and the log's readers start quickly
+        from adapters import bootstrap  # so that `--help` and the log's readers start quickly
 
         shutdown = trio.Event()
         async with trio.open_nursery() as signals:
@@ -108,10 +123,10 @@ def serve(**flags: Any) -> None:
 
 
 async def _set_on_signal(shutdown: trio.Event) -> None:
-    """The first signal asks the server to finish, the second ends it at once."""
+    """A signal asks the server to finish; Ctrl-C, pressed again, ends it at once."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            if shutdown.is_set():
+        async for number in signals:
+            if shutdown.is_set() and number == signal.SIGINT:
                 raise KeyboardInterrupt
             shutdown.set()
 
@@ -176,9 +191,9 @@ def demo(
     pace: Annotated[float, typer.Option(help="Seconds to pause between the scenes", min=0.0)] = 0.4,
 ) -> None:
     """Show it all on a real server: talk, err, kill -9 in the middle of an answer, come back, replay, verify."""
-    from adapters.demo import story  # noqa: PLC0415  # only this command needs it
+    from adapters.demo import story  # only this command needs it
 
-    run(lambda: story.tell(Console(highlight=False), pace))
+    run(lambda: story.tell(Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH), pace))
 
 
 if __name__ == "__main__":

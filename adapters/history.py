@@ -138,8 +138,8 @@ async def verify(address: StoreAddress, out: Console) -> bool:
                     break
                 bar.update(task, completed=check.position)
     if check.broken is not None:
-        broken = check.broken
-        out.print(f"[bold red]The chain is broken[/] at position {broken.position:,} ({broken.event}): {broken.reason}.")
+        at = check.broken
+        out.print(f"[bold red]The chain is broken[/] at position {at.position:,} ({at.event}): {at.reason}.")
         return False
     out.print(f"[bold green]The chain holds[/]: {check.position:,} events; head {check.head.hex()[:16]}…")
     return True

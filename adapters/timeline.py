@@ -62,7 +62,8 @@ def tell(records: Sequence[Recorded], decider: AnyDecider) -> Group:
     for row in rows(records):
         first, last = row.versions
         numbers = str(first) if first == last else f"{first}–{last}"
-        table.add_row(numbers, clock_time(row.time), _elapsed(row.time - before), Text(row.who, _COLOURS.get(row.who, "yellow")), row.what)
+        who = Text(row.who, _COLOURS.get(row.who, "yellow"))
+        table.add_row(numbers, clock_time(row.time), _elapsed(row.time - before), who, row.what)
         before = row.time
     return Group(_heading(records, decider), table)
 
@@ -83,7 +84,7 @@ _COLOURS = {"assistant": "green", "user": "bold", "system": "dim"}
 
 
 def rows(records: Sequence[Recorded]) -> Iterator[Row]:
-    """The lines of the story: one an event, but the pieces of one streamed answer, and the words of one interim, share one."""
+    """The lines of the story: one an event; but the pieces of one streamed answer share one, and so do interims."""
     devices: dict[str, str] = {}
     at = 0
     while at < len(records):

@@ -1,0 +1,213 @@
+"""The story the demo tells, scene by scene; every claim it prints was checked the moment before."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import trio
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+
+from adapters import history, timeline
+from adapters.bootstrap import open_history
+from adapters.demo import DemoFailed
+from adapters.demo.device import Device
+from adapters.demo.server import Server
+from adapters.protocols.conversations import CONVERSATIONS_WITH_DELTAS
+from adapters.setting_values import StoreAddress
+from core.conversation import conversation
+from core.identifiers import Category, StreamName
+from core.messages import Recorded
+
+LONGEST = 28.0
+"""Seconds the whole story may take; beyond it the demo has failed."""
+
+FIRST = "Hello! I went sailing yesterday, and the wind was stronger than we thought."
+SECOND = "Would you come along next time? Tell me what you would bring."
+
+
+async def tell(console: Console, pace: float) -> None:
+    """Tell it all. Raises DemoFailed as soon as something is not as promised."""
+    with tempfile.TemporaryDirectory(prefix="callboard-demo-", ignore_cleanup_errors=True) as folder:
+        with trio.move_on_after(LONGEST) as scope:
+            await Story(console, pace, Path(folder) / "callboard.db").tell()
+        if scope.cancelled_caught:
+            raise DemoFailed(f"the demo did not end within {LONGEST:.0f} s")
+
+
+def expect(holds: bool, promise: str) -> None:
+    if not holds:
+        raise DemoFailed(f"not as promised: {promise}")
+
+
+class Story:
+    """The server, the two devices, and the scenes."""
+
+    def __init__(self, console: Console, pace: float, log: Path) -> None:
+        self._console, self._pace, self._log = console, pace, log
+        self._server = Server(log)
+        self._id = ""
+        self._phone: Device
+        self._laptop: Device
+
+    async def tell(self) -> None:
+        async with self._running_server():
+            await self._open()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._phone.run)
+                nursery.start_soon(self._laptop.run)
+                await self._meet()
+                await self._talk()
+                await self._err()
+                await self._crash_in_the_middle_of_an_answer()
+                await self._end()
+        await self._look_back()
+
+    @asynccontextmanager
+    async def _running_server(self) -> AsyncIterator[None]:
+        await self._server.start()
+        try:
+            yield
+        finally:
+            with trio.CancelScope(shield=True):  # bounded: a server that does not stop is killed
+                await self._server.stop()
+
+    # --- the scenes -------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        self._scene("A server, a fresh log, two devices")
+        server = self._server
+        self._say(f"callboard serve is process {server.pid} on port {server.port}, its log {self._log.name}")
+        opened = await self._server.call("POST", "/api/v2/conversations", {"topic": "sailing", "user_id": "ada"})
+        self._id = opened["id"]
+        self._phone = Device(self._server.port, self._id)
+        self._laptop = Device(self._server.port, self._id, self._print_delta)
+
+    async def _meet(self) -> None:
+        await self._phone.until("connection_status", client_count=2)
+        await self._laptop.until("connection_status", client_count=2)
+        self._say("phone and laptop listen to the same conversation")
+        await trio.sleep(self._pace)
+
+    async def _talk(self) -> None:
+        self._scene("Speech and a streamed answer")
+        words = FIRST.split()
+        for count in (2, 5, 9):
+            await self._phone.say("transcript_update", interim_transcript=" ".join(words[:count]), confidence=0.8)
+        await self._phone.say("transcript_update", final_transcript=FIRST, confidence=0.96)
+        heard = await self._laptop.until("transcript_update", accumulated_transcript=FIRST)
+        self._line("phone", "speaks", FIRST)
+        self._say(f"the laptop has the transcript, as event {heard['seq']}")
+        before = len(self._laptop.frames)
+        answered = await self._ask(FIRST)
+        heard = await self._laptop.until("ai_response", before)
+        self._console.print()
+        expect(answered["ai_response"] == heard["payload"]["content"], "REST and the sockets tell the same answer")
+        await trio.sleep(self._pace)
+
+    async def _ask(self, content: str, key: str | None = None) -> dict[str, Any]:
+        path = f"/api/v2/conversations/{self._id}/messages"
+        answered: dict[str, Any] = await self._server.call("POST", path, {"content": content}, key)
+        return answered
+
+    async def _err(self) -> None:
+        self._scene("What is wrong is refused, and nobody else is disturbed")
+        before_phone, before_laptop = len(self._phone.frames), len(self._laptop.frames)
+        await self._phone.say("state_change_request", state="speaking")
+        self._line("phone", "asks for", "state speaking, while the conversation waits for the user")
+        await self._phone.send('{"type": "speech_event", oops')
+        self._line("phone", "sends", '{"type": "speech_event", oops')
+        error = await self._phone.until("error", before_phone, error_type="invalid_json")
+        self._line("phone", "hears", f"error {error['payload']['error_type']}: {error['payload']['message']}")
+        expect(len(self._phone.frames) == before_phone + 1, "an illegal transition changes nothing and shows nothing")
+        expect(len(self._laptop.frames) == before_laptop, "the laptop hears nothing of either")
+        self._say("the illegal transition is in the log, with its reason; the laptop heard nothing")
+        await trio.sleep(self._pace)
+
+    async def _crash_in_the_middle_of_an_answer(self) -> None:
+        self._scene("kill -9 in the middle of an answer")
+        self._line("user", "asks", SECOND)
+        before, key = len(self._laptop.frames), str(uuid4())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ask_in_vain, key)
+            await self._laptop.until("ai_response_delta", before, times=5)
+            self._console.print(" ✗", style="bold red")
+            await self._server.kill()
+        self._say(f"the server is gone after {self._laptop.seq} events; nothing was said goodbye, nothing flushed")
+        await self._come_back(before, key)
+
+    async def _ask_in_vain(self, key: str) -> None:
+        try:
+            await self._ask(SECOND, key)
+        except (OSError, HTTPException):
+            return
+        raise DemoFailed("the answer was there before the server could be killed")
+
+    async def _come_back(self, before: int, key: str) -> None:
+        since = {"phone": self._phone.seq, "laptop": self._laptop.seq}
+        await self._server.start()
+        self._say(f"started again as process {self._server.pid}; both devices come back with ?since={since['laptop']}")
+        answer = (await self._ask(SECOND, key))["ai_response"]
+        for device in (self._phone, self._laptop):
+            heard = await device.until("ai_response", before)
+            expect(heard["payload"]["content"] == answer, "both devices get the whole answer")
+            expect(device.greetings[-1]["recovered"], "a resumed device is told that nothing is missing")
+        self._console.print()
+        self._say("the request was sent again with its Idempotency-Key: asked once, answered once")
+        await trio.sleep(self._pace)
+
+    async def _end(self) -> None:
+        self._scene("The end of it")
+        ended = await self._server.call("PUT", f"/api/v2/conversations/{self._id}/end")
+        expect(ended["status"] == "ended", "the conversation is ended")
+
+    async def _look_back(self) -> None:
+        address = StoreAddress(self._log)
+        stream = StreamName.of(Category.CONVERSATION, self._id)
+        async with open_history(address) as store:
+            records = await store.read_stream(stream)
+        for name, device in (("phone", self._phone), ("laptop", self._laptop)):
+            self._compare(name, device, records)
+        self._scene(f"callboard replay {stream[:26]}…")
+        self._console.print(timeline.tell(records, conversation))
+        self._scene("callboard verify")
+        expect(await history.verify(address, self._console), "the chain holds")
+
+    def _compare(self, name: str, device: Device, records: list[Recorded]) -> None:
+        """What the device was sent, through two connections, against what the log says it had to be sent."""
+        joined = device.greetings[0]["seq"]
+        shown, state = [], conversation.initial
+        for record in records:
+            state = conversation.fold(state, (record.event,))
+            frame = CONVERSATIONS_WITH_DELTAS.render(record, state)
+            if frame is not None and record.version >= joined:
+                shown.append((record.version, frame.body.decode()))
+        expect(device.heard == shown, f"the {name} got every frame once, in order, byte for byte as the log has it")
+        told = f"{len(shown)} frames over {len(device.greetings)} connections"
+        self._say(f"the {name} got {told}: no gap, no repeat, each byte for byte as the log has it")
+
+    # --- the console ------------------------------------------------------------------------------------------
+
+    def _print_delta(self, frame: dict[str, Any]) -> None:
+        """The answer, as the laptop gets it."""
+        if frame["type"] == "ai_response_delta":
+            begins = frame["payload"]["index"] is None
+            self._console.print("\n  laptop hears  " if begins else "", end="", style="dim")
+            self._console.print(frame["payload"]["delta"], end="", style="green", soft_wrap=True)
+
+    def _scene(self, title: str) -> None:
+        self._console.print()
+        self._console.print(Rule(Text(title, "bold"), align="left", style="dim"))
+
+    def _say(self, text: str) -> None:
+        self._console.print(Text("✓ ", "bold green").append(text, "default"))
+
+    def _line(self, who: str, does: str, what: str) -> None:
+        self._console.print(Text(f"  {who} ", "bold").append(f"{does}  ", "dim").append(what))
