@@ -49,12 +49,12 @@ class ChatReader:
         self._has_events = False
         self._unread = b""
         self._event: list[bytes] = []
+        self._event_size = 0
 
     def feed(self, received: bytes) -> list[str]:
         """The pieces that `received` completes; may be none. Raises ModelFailure for what is no chat completion."""
         *lines, self._unread = (self._unread + received).split(b"\n")
-        if len(self._unread) > MAX_UNREAD:
-            raise ModelFailure("the language model's answer has lines without end")
+        _refuse_above_limit(len(self._unread))
         return [piece for line in lines for piece in self._read_line(line.rstrip(b"\r"))]
 
     def end(self) -> list[str]:
@@ -71,9 +71,12 @@ class ChatReader:
         """One line of the event stream; an empty one ends an event. Fields other than `data` do not matter here."""
         if line.startswith(b"data:"):
             self._event.append(line[5:].removeprefix(b" "))
+            self._event_size += len(line)
+            _refuse_above_limit(self._event_size)
         elif not line and self._event:
             event = b"\n".join(self._event)
             self._event.clear()
+            self._event_size = 0
             yield from self._read_event(event)
 
     def _read_event(self, event: bytes) -> Iterator[str]:
@@ -98,3 +101,8 @@ class ChatReader:
         if chunk.error is not None:
             raise ModelFailure(f"the language model gave up: {(chunk.error.message or 'no reason given')[:200]}")
         return chunk.choices[:1]
+
+
+def _refuse_above_limit(size: int) -> None:
+    if size > MAX_UNREAD:
+        raise ModelFailure("the language model's answer has lines without end")

@@ -28,7 +28,7 @@ async def answer_of(model: OpenAIModel) -> list[str]:
 
 
 def failing(reason: str) -> pytest.RaisesExc[ModelFailure]:
-    return pytest.RaisesExc(ModelFailure, match=reason)
+    return pytest.raises(ModelFailure, match=reason)
 
 
 @pytest.fixture(autouse=True)
