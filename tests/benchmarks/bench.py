@@ -41,9 +41,7 @@ class Bench:
         self.results: list[dict[str, Any]] = []
 
     def report(self, name: str, figure: str, ratio: float | None, target: str, holds: bool | None, **more: Any) -> None:
-        self.results.append(
-            {"name": name, "figure": figure, "ratio": ratio, "target": target, "holds": holds, **more}
-        )
+        self.results.append({"name": name, "figure": figure, "ratio": ratio, "target": target, "holds": holds, **more})
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: " "}[holds]
         shown = "" if ratio is None else f"{ratio:.2f}×"
         console.print(f" {mark} {name:58} {figure:38} {shown:>8}  {target}", highlight=False)
@@ -63,8 +61,8 @@ class Bench:
 
 def durable_commands(bench: Bench) -> None:
     """decide → group commit → ack, beside `Application.save` and beside raw sqlite3 in equal transactions."""
-    for actors, clients, count in ((1, 1, 4000), (10, 1, 10_000), (100, 1, 40_000), (100, 8, 60_000), (1000, 1, 60_000)):
-        count = bench.commands(count)
+    for actors, clients, most in ((1, 1, 4000), (10, 1, 10_000), (100, 1, 40_000), (100, 8, 60_000), (1000, 1, 60_000)):
+        count = bench.commands(most)
         took = bench.in_turns(
             ours=lambda a=actors, c=clients, n=count: trio.run(load.through_actors, bench.folder, a, c, n),
             save=lambda a=actors: load.through_save(bench.folder, a, bench.commands(3000)),
@@ -129,9 +127,7 @@ def growth(bench: Bench) -> tuple[Path, int]:
             await load.ClosedLoop(system, streams, 1, 2000).run()
             return 1e6 / await load.ClosedLoop(system, streams, 1, bench.commands(20_000)).run()
 
-    took = bench.in_turns(
-        small=lambda: trio.run(cost, paths["small"]), large=lambda: trio.run(cost, paths["large"])
-    )
+    took = bench.in_turns(small=lambda: trio.run(cost, paths["small"]), large=lambda: trio.run(cost, paths["large"]))
     small, big = min(took["small"]), min(took["large"])
     figure = f"{small:.1f} µs → {big:.1f} µs"
     bench.report(f"command cost, log of 10⁴ → {large:,} events", figure, big / small, "≤ 1.2×", big / small <= 1.2)
@@ -204,7 +200,8 @@ def main() -> None:
         bench = Bench(Path(folder), 0.02 if options.quick else 1.0, 1 if options.quick else 3)
         run(bench, set(filter(None, options.only.split(","))) or {"commands", "recovery", "growth", "memory"})
     machine = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "machine": platform.machine()}
-    options.json.write_text(json.dumps({"environment": machine, "results": bench.results}, indent=2, ensure_ascii=False))
+    results = {"environment": machine, "results": bench.results}
+    options.json.write_text(json.dumps(results, indent=2, ensure_ascii=False))
     console.print(f"\nresults are in {options.json}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,9 @@ from actors.backoff import Backoff
 from actors.system import System, SystemSettings, open_system
 from adapters.bootstrap import DECIDERS
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
-from core.conversation import InterimHeard, OpenConversation, UpdateTranscript
+from core.conversation import ConversationOpened, InterimHeard, OpenConversation, UpdateTranscript
 from core.identifiers import Category, StreamName
-from core.messages import Accepted, Decision, Outcome, Stamp
+from core.messages import Accepted, Outcome
 from core.ports import EventStore
 from eventstore.chain import GENESIS, Row, link
 from eventstore.codec import commands, events
@@ -35,8 +35,13 @@ TEXT = "hello there, how are you doing on this fine day"
 async def running(store: EventStore, passivate_after: float = 300.0) -> AsyncIterator[System]:
     settings = SystemSettings(mailbox=1024, passivate_after=passivate_after, backoff=Backoff(random.random))
     async with open_system(
-        store, deciders=DECIDERS, performers={}, clock=SystemClock(), identifiers=TimeOrderedIdentifiers(), settings=settings
-    ) as system:  # fmt: skip
+        store,
+        deciders=DECIDERS,
+        performers={},
+        clock=SystemClock(),
+        identifiers=TimeOrderedIdentifiers(),
+        settings=settings,
+    ) as system:
         yield system
 
 
@@ -69,7 +74,8 @@ class ClosedLoop:
 
     def _next(self, stream: StreamName) -> None:
         stamp = self._system.stamp(command_id=self._system.identifiers.new(), origin="bench.1")
-        self._system.post(stream, UpdateTranscript(interim=TEXT), stamp, partial(self._settled, stream, time.perf_counter()))
+        settled = partial(self._settled, stream, time.perf_counter())
+        self._system.post(stream, UpdateTranscript(interim=TEXT), stamp, settled)
 
     def _settled(self, stream: StreamName, began: float, outcome: Outcome) -> None:
         assert isinstance(outcome, Accepted), outcome
@@ -150,14 +156,20 @@ def rows(streams: int, count: int) -> list[Row]:
 def raw_connection(path: Path) -> sqlite3.Connection:
     """sqlite3 with the schema, indexes, triggers and durability of the store."""
     connection = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", f"cache_size = -{CACHE_KIB}", f"wal_autocheckpoint = {WAL_PAGES}"):
+    as_ours = (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"cache_size = -{CACHE_KIB}",
+        f"wal_autocheckpoint = {WAL_PAGES}",
+    )
+    for pragma in as_ours:
         connection.execute(f"PRAGMA {pragma}")
     for statement in SCHEMA:
         connection.execute(statement)
     return connection
 
 
-INSERT = f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?)"
+INSERT = f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?)"  # noqa: S608  # our own table
 
 
 def insert_raw(connection: sqlite3.Connection, made: list[Row], batch: int) -> None:
@@ -178,20 +190,16 @@ def through_raw_sqlite(folder: Path, streams: int, batch: int, commands: int) ->
     return rate
 
 
-def filled(path: Path, count: int, streams: int, progress: Callable[[int], None] = lambda _: None) -> list[str]:
+def filled(path: Path, count: int, streams: int) -> list[str]:
     """A log of `count` events in `streams` conversations, each opened properly, written in large transactions."""
     connection = raw_connection(path)
-    connection.execute("CREATE TABLE IF NOT EXISTS log_identity (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
     made = _history(count, streams)
     insert_raw(connection, made, 20_000)
-    progress(count)
     connection.close()
     return sorted({row[1] for row in made})
 
 
 def _history(count: int, streams: int) -> list[Row]:
-    from core.conversation import ConversationOpened  # noqa: PLC0415
-
     opened_name, opened_body = events.encode(ConversationOpened("friendly_neutral", "daily", None, "ada", "api"))
     made, head = [], GENESIS
     for row in rows(streams, count):
@@ -202,7 +210,3 @@ def _history(count: int, streams: int) -> list[Row]:
         head = link(head, columns)
         made.append((*columns, head))
     return made
-
-
-def decision(stamp: Stamp) -> Decision:
-    return Decision(stamp, UpdateTranscript(interim=TEXT), (InterimHeard(TEXT),))
