@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -54,7 +55,11 @@ class Heard(Struct, frozen=True, gc=False):
 
 def hear(text: str) -> Heard:
     """Understand one message, as far as that goes without a language model. Never raises."""
-    text = unicodedata.normalize("NFC", text).replace("’", "'").strip()[:MAX_HEARD]
+    return _hear(unicodedata.normalize("NFC", text[: 2 * MAX_HEARD]).replace("’", "'").strip()[:MAX_HEARD])
+
+
+@lru_cache(maxsize=512)  # a conversation's earlier messages are heard again with each of its prompts
+def _hear(text: str) -> Heard:
     if not any(char.isalnum() for char in text):
         return Heard(text, Intent.WORDLESS)
     if (foreign := tongue_of(text)) is not None:
