@@ -41,11 +41,14 @@ class CutOff(ModelFailure):
 
 
 class ChatReader:
-    """One answer's stream of server-sent events. `is_done`: the answer is whole, what may still come counts nothing."""
+    """One answer's stream of server-sent events.
+
+    `has_ended`: the model has said why it stopped. `is_done`: nothing that may still come counts.
+    """
 
     def __init__(self) -> None:
         self.is_done = False
-        self._has_ended = False
+        self.has_ended = False
         self._has_events = False
         self._unread = b""
         self._event: list[bytes] = []
@@ -62,7 +65,7 @@ class ChatReader:
         pieces = [*self._read_line(self._unread.rstrip(b"\r")), *self._read_line(b"")]
         if not self._has_events:
             raise ModelFailure("the language model's answer was no event stream")
-        if not self._has_ended:
+        if not self.has_ended:
             raise CutOff("the language model's answer was cut off")
         self.is_done = True
         return pieces
@@ -84,10 +87,10 @@ class ChatReader:
             return
         self._has_events = True
         if event.strip() == _DONE:
-            self._has_ended = self.is_done = True
+            self.has_ended = self.is_done = True
             return
         for choice in self._choices_of(event):
-            self._has_ended = self._has_ended or choice.finish_reason is not None
+            self.has_ended = self.has_ended or choice.finish_reason is not None
             if choice.finish_reason == "content_filter":
                 raise ModelFailure("the language model's content filter stopped the answer")
             if choice.delta is not None and (text := choice.delta.content or choice.delta.refusal):

@@ -182,5 +182,7 @@ class Answer:
             try:
                 received = await anext(self._received, None)
             except httpx2.RequestError as error:
-                raise CutOff(f"the language model's answer was cut off: {error}") from error
+                if not self._reader.has_ended:
+                    raise CutOff(f"the language model's answer was cut off: {error}") from error
+                received = None
             self._pieces += self._reader.end() if received is None else self._reader.feed(received)

@@ -205,6 +205,7 @@ async def test_a_reply_overtaken_while_it_streams_stops_the_model(autojump_clock
 
     told = await stage.perform(ScriptedModel(["a", 1.0, "b", 1.0, "c", math.inf]), tell_then_end)
     assert told == [BEGUN, (0.0, piece("a")), (1.0, piece("b"))]
+    assert autojump_clock.current_time() - stage.began < 2.0
 
 
 @pytest.mark.parametrize("after", [0.05, 0.15, 0.25, 0.45])

@@ -116,9 +116,16 @@ async def test_a_stream_that_ends_too_soon_is_cut_off_and_not_asked_for_again() 
         assert len(server.requests) == 1
 
 
+PROMISING = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 5000\r\n\r\n"
+
+
+async def test_a_body_shorter_than_it_promised_is_whole_once_the_model_has_ended() -> None:
+    async with serving((PROMISING, *WHOLE[1:-1])) as server:
+        assert await answer_of(model_at(server)) == ["Hel", "lo"]
+
+
 async def test_a_body_shorter_than_it_promised_is_cut_off() -> None:
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 5000\r\n\r\n"
-    async with serving((head, piece("Hel"))) as server:
+    async with serving((PROMISING, piece("Hel"))) as server:
         with failing("cut off"):
             await answer_of(model_at(server))
 
