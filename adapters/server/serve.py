@@ -36,13 +36,27 @@ async def serve(
     Starts with the URLs that were really bound. At shutdown `drain` runs first, while connections still work; then
     what is left has `graceful_timeout` seconds. Raises OSError when an address cannot be bound.
     """
-    config = _configured(binds, max_frame_bytes, graceful_timeout, access_log=access_log)
+    config = _configured(await _bound(binds), max_frame_bytes, graceful_timeout, access_log=access_log)
     child = partial(hypercorn_serve, app, config, shutdown_trigger=partial(_ended, shutdown, drain), mode="asgi")
     try:
         async with trio.open_nursery() as nursery:
             task_status.started(await nursery.start(child))
     except BaseExceptionGroup as group:
         raise sole(group) from None
+
+
+async def _bound(binds: Sequence[str]) -> list[str]:
+    """The addresses, bound by us and named as Hypercorn takes over what is bound already. It leaks on failures itself."""
+    listeners: list[trio.SocketListener] = []
+    try:
+        for bind in binds:
+            host, _, port = bind.rpartition(":")
+            listeners += await trio.open_tcp_listeners(int(port), host=host.strip("[]"), backlog=BACKLOG)
+    except BaseException:
+        for listener in listeners:
+            listener.socket.close()
+        raise
+    return [f"fd://{listener.socket.detach()}" for listener in listeners]
 
 
 def _configured(binds: Sequence[str], max_frame_bytes: int, graceful_timeout: float, *, access_log: bool) -> Config:

@@ -46,8 +46,8 @@ FAREWELL = 5.0
 """Seconds in which what a connection has to say at its end is told again, when an actor is busy."""
 PAGE = 500
 """Records read at a time when resuming."""
-MOST_OUTPUTS = 10_000
-"""Outputs that may wait in line while a resume reads the log."""
+FRAME_COST = 256
+"""Bytes a waiting frame counts at least: what it is kept in."""
 
 log = structlog.get_logger("callboard.socket")
 
@@ -102,6 +102,7 @@ class Socket:
         self._memberships: dict[StreamName, Membership] = {}
         self._outputs: deque[Output] = deque()
         self._working = self._recalling = self._left = False
+        self._waiting = 0
         self._nursery: trio.Nursery
 
     # --- the audience's listener ---
@@ -133,10 +134,18 @@ class Socket:
     def _receive(self, frame: str | bytes) -> None:
         if self._outlet.closing is not None:
             return
-        if _size(frame, self._settings.max_frame_bytes) > self._settings.max_frame_bytes:
-            self._outlet.close(TOO_LARGE, f"a frame has at most {self._settings.max_frame_bytes} bytes")
-            return
-        self._take(partial(self._connection.received, frame))
+        size, most = _size(frame, self._settings.max_frame_bytes), self._settings.max_frame_bytes
+        if size > most:
+            self._outlet.close(TOO_LARGE, f"a frame has at most {most} bytes")
+        elif self._recalling and self._is_too_much(size):
+            self._outlet.close(TOO_MUCH, "too much at once; resume with since")
+        else:
+            self._take(partial(self._connection.received, frame))
+
+    def _is_too_much(self, size: int) -> bool:
+        """Count a frame that has to wait for a resume. All that wait may be as large as one may be."""
+        self._waiting += size + FRAME_COST
+        return self._waiting > self._settings.max_frame_bytes + FRAME_COST
 
     async def _send(self, wire: Websocket) -> None:
         code, reason = await self._flush(wire)
@@ -190,8 +199,6 @@ class Socket:
                 self._do(self._outputs.popleft())
         finally:
             self._working = False
-        if len(self._outputs) > MOST_OUTPUTS:
-            self._outlet.close(TOO_MUCH, "too much at once; resume with since")
 
     def _do(self, output: Output) -> None:
         match output:
@@ -231,7 +238,7 @@ class Socket:
             await self._retell(recall)
         except StoreUnavailable:
             self._outlet.close(NO_HISTORY, "the log cannot be read now; resume with since")
-        self._recalling = False
+        self._recalling, self._waiting = False, 0
         self._work()
 
     async def _retell(self, recall: Recall) -> None:

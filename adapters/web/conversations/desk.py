@@ -46,7 +46,7 @@ class Exchange(Struct, frozen=True):
     """A user's message and what came of it.
 
     `answer` is None when it was interrupted before anything was said; `failed` when the model gave none, and `answer`
-    is an apology. `version` is the last of the records of the exchange, `recorded` the message's own.
+    is an apology.
     """
 
     said: MessageSaid
@@ -54,7 +54,6 @@ class Exchange(Struct, frozen=True):
     answer: str | None
     phase: Phase
     failed: bool
-    version: int
 
 
 class Desk:
@@ -118,12 +117,12 @@ class Desk:
         said: MessageSaid = recorded.event
         match record.event:
             case MessageSaid(message_id=id, content=content) if id == said.reply_id:
-                return Exchange(said, recorded, content, Phase.WAITING_FOR_USER, False, record.version)
+                return Exchange(said, recorded, content, Phase.WAITING_FOR_USER, False)
             case ReplyFailed(reply_id=id) if id == said.reply_id:
-                return Exchange(said, recorded, APOLOGY, Phase.ERROR, True, record.version)
+                return Exchange(said, recorded, APOLOGY, Phase.ERROR, True)
             case ReplyInterrupted(reply_id=id, text=text) if id == said.reply_id:
                 phase = (await self.find(recorded.stream.id, legacy=True)).phase
-                return Exchange(said, recorded, text or None, phase, False, record.version)
+                return Exchange(said, recorded, text or None, phase, False)
             case _:
                 return None
 

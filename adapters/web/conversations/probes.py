@@ -132,5 +132,5 @@ async def _exchanged(desk: Desk, before: Found, exchange: Exchange, elapsed: flo
         current_state=exchange.phase.value,
         transcript={"final_transcript": now.state.transcript, "interim_transcript": now.state.interim},
         processing_time_ms=round(elapsed * 1000, 3),
-        websocket_updates=await desk.frame_types(before, exchange.version),
+        websocket_updates=await desk.frame_types(before, now.version),
     )

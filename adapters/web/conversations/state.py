@@ -13,6 +13,8 @@ from adapters.web.conversations.desk import Desk, Found, fields, message_of
 from adapters.web.requests import body_of, fields_of_body
 from core.conversation import GiveReply, Phase, RequestPhase, UpdateTranscript
 
+PHASES = tuple(phase.value for phase in Phase)
+
 
 class TranscriptBody(Struct, frozen=True):
     interim_transcript: str | None = None
@@ -72,7 +74,7 @@ async def _requested_phase() -> RequestPhase:
     if not isinstance(metadata, dict):
         raise unprocessable((("body", "metadata"), "Expected an object"))
     check_depth(metadata, "metadata")
-    if wanted not in {phase.value for phase in Phase if isinstance(wanted, str)}:
+    if wanted not in PHASES:
         raise Problem(400, f"Invalid state: {wire.excerpt(str(wanted))}")
     return RequestPhase(Phase(wanted), metadata)
 

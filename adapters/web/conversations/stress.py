@@ -65,17 +65,15 @@ class Echoes:
 
 
 async def _stressed(desk: Desk, found: Found, query: StressQuery) -> dict[str, Any]:
-    loopback, echoes, started = Loopback(), Echoes(), trio.current_time()
-    async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
-        for _ in range(query.concurrent_connections):
-            socket = await stack.enter_async_context(loopback.conversation(found.stream.id))
-            nursery.start_soon(echoes.listen, socket)
-        details = [await _message(desk, found, n, query, echoes) for n in range(1, query.message_count + 1)]
-        elapsed, after = trio.current_time() - started, await desk.find(found.stream.id)
+    loopback, started, id = Loopback(), trio.current_time(), found.stream.id
+    async with AsyncExitStack() as stack:
+        opening = [loopback.conversation(id) for _ in range(query.concurrent_connections)]
+        sockets = [await stack.enter_async_context(socket) for socket in opening]
+        details = await _said(desk, found, query, sockets)
+        elapsed, after = trio.current_time() - started, await desk.find(id)
         final = {"conversation_state": after.phase.value, "active_connections": desk.clients(found.stream)}
-        nursery.cancel_scope.cancel()
     return fields(
-        conversation_id=found.stream.id,
+        conversation_id=id,
         test_parameters=query,
         results=_results(details, elapsed),
         final_state=final,
@@ -83,18 +81,32 @@ async def _stressed(desk: Desk, found: Found, query: StressQuery) -> dict[str, A
     )
 
 
+async def _said(
+    desk: Desk, found: Found, query: StressQuery, sockets: list[WebSocketConnection]
+) -> list[dict[str, Any]]:
+    """Say all messages, one after the other, while all sockets listen."""
+    echoes = Echoes()
+    async with trio.open_nursery() as nursery:
+        for socket in sockets:
+            nursery.start_soon(echoes.listen, socket)
+        details = [await _message(desk, found, n, query, echoes) for n in range(1, query.message_count + 1)]
+        nursery.cancel_scope.cancel()
+    return details
+
+
 async def _message(desk: Desk, found: Found, n: int, query: StressQuery, echoes: Echoes) -> dict[str, Any]:
     """One message, from saying it until every socket has its answer."""
-    started, error, reached = trio.current_time(), None, 0
+    started, reached, error = trio.current_time(), 0, None
     try:
         exchange = await desk.say(found.stream, f"Stress test message {n}.")
-        reached = await echoes.reached(exchange.said.reply_id or "", query.concurrent_connections)
         if exchange.failed:
             error = "the language model gave no answer"
-        elif reached < query.concurrent_connections:
-            error = f"only {reached} of the connections heard the answer"
+        else:
+            reached = await echoes.reached(exchange.said.reply_id or "", query.concurrent_connections)
     except Problem as problem:
         error = str(problem.detail)
+    if error is None and reached < query.concurrent_connections:
+        error = f"only {reached} of the connections heard the answer"
     elapsed = round((trio.current_time() - started) * 1000, 3)
     detail = {"message_number": n, "success": error is None, "processing_time_ms": elapsed, "reached": reached}
     return detail if error is None else detail | {"error": error}
