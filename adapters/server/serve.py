@@ -46,7 +46,7 @@ async def serve(
 
 
 async def _bound(binds: Sequence[str]) -> list[str]:
-    """The addresses, bound by us and named as Hypercorn takes over what is bound already. It leaks on failures itself."""
+    """The addresses, bound by us and named for Hypercorn to take over: binding itself it would leak on failure."""
     listeners: list[trio.SocketListener] = []
     try:
         for bind in binds:

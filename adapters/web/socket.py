@@ -39,7 +39,7 @@ from core.messages import Busy, Outcome, Recorded, Stamp, Unavailable
 from core.ports import StoreUnavailable
 
 CRASHED, TOO_LARGE, NO_HISTORY, RESTARTING, TOO_MUCH = 1011, 1009, 1013, 1012, 4008
-SORRY = "internal error"
+SORRY, COME_BACK = "internal error", "the server restarts; come back"
 LINGER = 2.0
 """Seconds for a client to answer our close, in which it is still read: unread bytes would destroy the close frame."""
 FAREWELL = 5.0
@@ -58,6 +58,7 @@ class Sockets:
     def __init__(self, system: System, deciders: Mapping[Category, AnyDecider], settings: WebSettings) -> None:
         self.system, self.deciders, self.settings = system, deciders, settings
         self._open: set[Socket] = set()
+        self.draining = False
 
     def __len__(self) -> int:
         return len(self._open)
@@ -65,6 +66,9 @@ class Sockets:
     async def talk(self, dialect: Dialect, path: Mapping[str, str]) -> None:
         """Accept the WebSocket of the current request and serve it to its end."""
         await websocket.accept()
+        if self.draining:
+            await websocket.close(RESTARTING, COME_BACK)
+            return
         handshake = self._handshake(path)
         try:
             connection = dialect.connect(handshake)
@@ -85,8 +89,9 @@ class Sockets:
 
     async def drain(self, *, batch: int = 100, pause: float = 0.01) -> None:
         """Tell all clients that the server restarts, some at a time, so that they do not come back all at once."""
+        self.draining = True
         for start, socket in enumerate(tuple(self._open), start=1):
-            socket.close(RESTARTING, "the server restarts; come back")
+            socket.close(RESTARTING, COME_BACK)
             if start % batch == 0:
                 await trio.sleep(pause)
 
@@ -96,6 +101,7 @@ class Socket:
 
     def __init__(self, sockets: Sockets, dialect: Dialect, connection: Connection, handshake: Handshake) -> None:
         self.connection_id = handshake.connection_id
+        self._sockets = sockets
         self._system, self._deciders, self._settings = sockets.system, sockets.deciders, sockets.settings
         self._dialect, self._connection, self._handshake = dialect, connection, handshake
         self._outlet = Outlet(sockets.settings.outlet_bytes, self._closing)
@@ -287,9 +293,10 @@ class Socket:
         return [output for output in outputs if isinstance(output, Tell)]
 
     async def _insist(self, tell: Tell) -> None:
+        """Tell it until it is taken; only once at the server's end, as its next run knows that all are gone."""
         while True:
             outcome = await self._system.ask(tell.stream, tell.command, self._stamp(tell.command_id))
-            if not isinstance(outcome, Busy | Unavailable):
+            if self._sockets.draining or not isinstance(outcome, Busy | Unavailable):
                 return
             await trio.sleep(outcome.retry_after * random.random())  # noqa: S311  # spreads those who left together
 

@@ -17,6 +17,8 @@ from adapters.web.answers import Problem
 HANDSHAKE = 5.0
 """Seconds a connection to ourselves may take to open."""
 
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
 
 class Loopback:
     """Where this server can be reached from within, as the current request shows it."""
@@ -43,14 +45,14 @@ class Loopback:
             if not isinstance(sole(group), LocalProtocolError):
                 raise sole(group) from None
 
-    async def _stream(self) -> trio.abc.Stream:
+    async def _stream(self) -> Stream:
         """Our own stream, as trio-websocket does not close the one it opened when the server closes first."""
         stream = await trio.open_tcp_stream(self._host, self._port)
         if self._tls is None:
             return stream
         return trio.SSLStream(stream, self._tls, server_hostname=self._host, https_compatible=True)
 
-    async def _shake_hands(self, nursery: trio.Nursery, stream: trio.abc.Stream, path: str) -> WebSocketConnection:
+    async def _shake_hands(self, nursery: trio.Nursery, stream: Stream, path: str) -> WebSocketConnection:
         with trio.fail_after(HANDSHAKE):
             return await wrap_client_stream(nursery, stream, f"{self._host}:{self._port}", path)
 

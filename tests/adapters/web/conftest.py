@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from quart_trio import QuartTrio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError
 
+from actors.effects import Perform
 from actors.system import System, open_system
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.gateways.drafting import draft_reply
@@ -57,12 +58,10 @@ class Socket:
     async def closed(self) -> tuple[int, str | None]:
         """The code and reason of the close; frames before it are read and dropped."""
         with trio.fail_after(PATIENCE):
-            try:
-                while True:
+            while self.wire.closed is None:
+                with suppress(ConnectionClosed):
                     await self.wire.get_message()
-            except ConnectionClosed as closed:
-                assert closed.reason is not None
-                return closed.reason.code, closed.reason.reason
+        return self.wire.closed.code, self.wire.closed.reason
 
 
 @dataclass
@@ -101,7 +100,7 @@ class Server:
 async def _connected(url: str, options: dict[str, Any]) -> AsyncIterator[Socket]:
     """With a stream of our own: trio-websocket leaves the one it opened to the garbage when the server closes first."""
     target = urlsplit(url)
-    async with await trio.open_tcp_stream(target.hostname, target.port) as stream:
+    async with await trio.open_tcp_stream(target.hostname or "", target.port or 0) as stream:
         try:
             async with trio.open_nursery() as nursery:
                 resource = f"{target.path}?{target.query}"
@@ -121,7 +120,9 @@ Start = Callable[..., Awaitable[Server]]
 async def _run(
     model: LanguageModel, settings: WebSettings, store: EventStore, task_status: trio.TaskStatus[Server]
 ) -> None:
-    performers = {DraftReply: draft_reply(model, delta_interval=0.0, response_timeout=settings.response_timeout)}
+    performers: dict[type, Perform] = {
+        DraftReply: draft_reply(model, delta_interval=0.0, response_timeout=settings.response_timeout)
+    }
     deciders = {Category.CONVERSATION: conversation}
     async with (
         open_system(
@@ -130,8 +131,8 @@ async def _run(
         trio.open_nursery() as nursery,
     ):
         app, shutdown = create_app(system, settings), trio.Event()
-        options = {"max_frame_bytes": settings.max_frame_bytes, "graceful_timeout": 0.1}
-        child = partial(serve, app, ["127.0.0.1:0"], shutdown, drain=sockets_of(app).drain, **options)
+        most, drain = settings.max_frame_bytes, sockets_of(app).drain
+        child = partial(serve, app, ["127.0.0.1:0"], shutdown, graceful_timeout=0.1, drain=drain, max_frame_bytes=most)
         urls = await nursery.start(child)
         async with httpx.AsyncClient(base_url=urls[0], timeout=PATIENCE) as http:
             task_status.started(Server(system, app, urls[0], http, shutdown))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import trio
-
 
 async def test_the_greeting_comes_first_and_the_own_connection_second(server: Any) -> None:
     id = await server.opened()
