@@ -118,6 +118,8 @@ def _who(record: Recorded, devices: dict[str, str]) -> str:
             return "assistant"
         case c.MessageSaid():
             return "user"
+        case c.ClientLeft(reason="server_restarted"):
+            return "system"
         case _ if stamp.principal == "system":
             return "system"
         case _:

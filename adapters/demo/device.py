@@ -7,7 +7,9 @@ from typing import Any
 
 import trio
 from msgspec import json
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, open_websocket_url
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from adapters.clients.wire import CannotConnect, open_wire
 
 
 class Device:
@@ -30,13 +32,13 @@ class Device:
         """Connect, listen, and come back after every loss; until the conversation is over."""
         while True:
             try:
-                async with open_websocket_url(self._url + self._since(), connect_timeout=2) as self._wire:
+                async with open_wire(self._url + self._since()) as self._wire:
                     await self._listen(self._wire)
             except ConnectionClosed as closed:
                 if closed.reason is not None and closed.reason.code == 1000:
                     return
                 self.losses += 1
-            except (HandshakeError, OSError):
+            except CannotConnect:
                 pass
             await trio.sleep(0.05)
 

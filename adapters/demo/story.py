@@ -30,7 +30,7 @@ LONGEST = 28.0
 """Seconds the whole story may take; beyond it the demo has failed."""
 
 FIRST = "Hello! I went sailing yesterday, and the wind was stronger than we thought."
-SECOND = "Would you come along next time? Tell me what you would bring."
+SECOND = "My brother was afraid of the waves, but he wants to come again on Sunday."
 
 
 async def tell(console: Console, pace: float) -> None:
@@ -54,6 +54,7 @@ class Story:
         self._console, self._pace, self._log = console, pace, log
         self._server = Server(log)
         self._id = ""
+        self._printed = ""
         self._phone: Device
         self._laptop: Device
 
@@ -88,7 +89,7 @@ class Story:
         opened = await self._server.call("POST", "/api/v2/conversations", {"topic": "sailing", "user_id": "ada"})
         self._id = opened["id"]
         self._phone = Device(self._server.port, self._id)
-        self._laptop = Device(self._server.port, self._id, self._print_delta)
+        self._laptop = Device(self._server.port, self._id, self._print_answer)
 
     async def _meet(self) -> None:
         await self._phone.until("connection_status", client_count=2)
@@ -108,7 +109,6 @@ class Story:
         before = len(self._laptop.frames)
         answered = await self._ask(FIRST)
         heard = await self._laptop.until("ai_response", before)
-        self._console.print()
         expect(answered["ai_response"] == heard["payload"]["content"], "REST and the sockets tell the same answer")
         await trio.sleep(self._pace)
 
@@ -159,7 +159,6 @@ class Story:
             heard = await device.until("ai_response", before)
             expect(heard["payload"]["content"] == answer, "both devices get the whole answer")
             expect(device.greetings[-1]["recovered"], "a resumed device is told that nothing is missing")
-        self._console.print()
         self._say("the request was sent again with its Idempotency-Key: asked once, answered once")
         await trio.sleep(self._pace)
 
@@ -195,12 +194,21 @@ class Story:
 
     # --- the console ------------------------------------------------------------------------------------------
 
-    def _print_delta(self, frame: dict[str, Any]) -> None:
-        """The answer, as the laptop gets it."""
-        if frame["type"] == "ai_response_delta":
-            begins = frame["payload"]["index"] is None
-            self._console.print("\n  laptop hears  " if begins else "", end="", style="dim")
-            self._console.print(frame["payload"]["delta"], end="", style="green", soft_wrap=True)
+    def _print_answer(self, frame: dict[str, Any]) -> None:
+        """The answer, as the laptop gets it: piece by piece, and what is left of it with the whole."""
+        match frame["type"], frame["payload"]:
+            case "ai_response_delta", {"index": None}:
+                self._console.print("\n  laptop hears  ", end="", style="dim")
+                self._printed = ""
+            case "ai_response_delta", {"delta": delta}:
+                self._print_piece(delta)
+            case "ai_response", {"content": content}:
+                self._print_piece(content.removeprefix(self._printed))
+                self._console.print()
+
+    def _print_piece(self, text: str) -> None:
+        self._printed += text
+        self._console.print(text, end="", style="green", soft_wrap=True)
 
     def _scene(self, title: str) -> None:
         self._console.print()

@@ -7,7 +7,9 @@ from typing import Any
 
 import trio
 from msgspec import json
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, open_websocket_url
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from adapters.clients.wire import CannotConnect, open_wire
 
 WINDOW = 4
 """Commands one typist has under way at a time."""
@@ -35,10 +37,9 @@ class Typist:
         """Dictate until `stop`, and until all that was told is acknowledged."""
         while not self._stopping or self.pending:
             try:
-                url = self.url + self._since()
-                async with open_websocket_url(url, connect_timeout=2, disconnect_timeout=0.2) as wire:
+                async with open_wire(self.url + self._since()) as wire:
                     await self._talk(wire)
-            except* (ConnectionClosed, HandshakeError, OSError):
+            except* (ConnectionClosed, CannotConnect):
                 await trio.sleep(0.02)
 
     def stop(self) -> None:

@@ -1,0 +1,1 @@
+"""Clients of Callboard's own dialects, on trio-websocket."""
