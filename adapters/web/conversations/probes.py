@@ -66,19 +66,7 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
 
     @blueprint.get("/api/test/conversations/<id>/state-transitions")
     async def get_state_transitions(id: str) -> Response:
-        found = await desk.find(id)
-        tested = pairs_tested()
-        return answer(
-            {
-                "success": all(pair["valid"] == pair["success"] for pair in tested),
-                "conversation_id": id,
-                "initial_state": found.phase.value,
-                "final_state": (await desk.find(id)).phase.value,
-                "transitions_tested": tested,
-                # Scratch conversations have no sockets.
-                "websocket_updates": [],
-            }
-        )
+        return answer(await _transitions(desk, await desk.find(id)))
 
     @blueprint.delete("/api/test/conversations/<id>")
     async def delete_test_conversation(id: str) -> Response:
@@ -87,17 +75,32 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
 
     @blueprint.get("/api/test/system-status")
     async def get_system_status() -> Response:
-        components = await examine(desk)
-        works = all(component["status"] == "operational" for component in components.values())
-        return answer(
-            {
-                "success": works,
-                "timestamp": desk.now(),
-                "system_status": "operational" if works else "degraded",
-                "components": components,
-                "test_endpoints": ENDPOINTS,
-            }
-        )
+        return answer(await _status(desk))
+
+
+async def _transitions(desk: Desk, found: Found) -> dict[str, Any]:
+    tested = pairs_tested()
+    return {
+        "success": all(pair["valid"] == pair["success"] for pair in tested),
+        "conversation_id": found.stream.id,
+        "initial_state": found.phase.value,
+        "final_state": (await desk.find(found.stream.id)).phase.value,
+        "transitions_tested": tested,
+        # Scratch conversations have no sockets.
+        "websocket_updates": [],
+    }
+
+
+async def _status(desk: Desk) -> dict[str, Any]:
+    components = await examine(desk)
+    works = all(component["status"] == "operational" for component in components.values())
+    return {
+        "success": works,
+        "timestamp": desk.now(),
+        "system_status": "operational" if works else "degraded",
+        "components": components,
+        "test_endpoints": ENDPOINTS,
+    }
 
 
 def _to_test(id: str, opened: ConversationOpened) -> dict[str, Any]:

@@ -150,6 +150,7 @@ async def test_a_bottomless_value_is_a_422(server: Any) -> None:
     assert answer.status_code == 422
 
 
+UNREADABLE = (b"{no json", b"[1]", b'"text"', b"\xff", b"[" * 100_000, b'{"state": NaN}', b'{"state": "\\ud800"}')
 ROUTES = [
     ("GET", "/api/conversations/{}/state", None),
     ("POST", "/api/conversations/{}/state", {"state": "listening"}),
@@ -185,9 +186,17 @@ async def test_commands_to_an_ended_conversation_are_a_409(server: Any, method: 
 
 
 @pytest.mark.parametrize(("method", "path", "body"), [route for route in ROUTES if route[0] != "GET" and route[2]])
-async def test_a_body_that_is_no_json_object_is_a_422(server: Any, method: str, path: str, body: Any) -> None:  # noqa: ARG001
+async def test_a_body_that_is_no_json_object_is_a_422(server: Any, method: str, path: str, body: Any) -> None:
     id = await server.opened()
-    for content in (b"{no json", b"[1]", b'"text"', b"\xff", b"[" * 100_000, b'{"state": NaN}'):
+    for content in (
+        b"{no json",
+        b"[1]",
+        b'"text"',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"state": NaN}',
+        b'{"state": "\\ud800"}',
+    ):
         answer = await server.http.request(method, path.format(id), content=content)
         assert answer.status_code == 422
         assert answer.json()["detail"][0]["loc"] == ["body"]

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+import trio
+from trio_websocket import ConnectionClosed
+
+from adapters.web.app import sockets_of
+from core.messages import Recorded
+from eventstore.memory import MemoryStore
+
 
 async def test_the_greeting_comes_first_and_the_own_connection_second(server: Any) -> None:
     id = await server.opened()
@@ -165,3 +173,55 @@ async def test_a_shutdown_tells_the_clients_to_come_back(server: Any) -> None:
         await socket.frames(2)
         server.shutdown.set()
         assert (await socket.closed())[0] == 1012
+
+
+class GatedStore(MemoryStore):
+    """A store whose streams cannot be read once its gate is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate_closed, self.asked = False, trio.Event()
+
+    async def read_stream(self, *args: Any, **options: Any) -> list[Recorded]:
+        if self.gate_closed:
+            self.asked.set()
+            await trio.sleep_forever()
+        return await super().read_stream(*args, **options)
+
+
+async def test_more_than_may_wait_for_a_resume_closes_with_4008(start: Any, small_frames: Any) -> None:
+    store = GatedStore()
+    server = await start(settings=small_frames, store=store)
+    id = await server.opened()
+    store.gate_closed = True
+    async with server.talk(id, f"?since=1&epoch={store.epoch}") as socket:
+        await store.asked.wait()
+        with pytest.raises(ConnectionClosed):
+            while True:
+                await socket.send("heartbeat")
+        assert (await socket.closed())[0] == 4008
+
+
+async def test_a_client_that_leaves_while_it_resumes_is_gone(start: Any) -> None:
+    store = GatedStore()
+    server = await start(store=store)
+    id = await server.opened()
+    store.gate_closed = True
+    async with server.talk(id, f"?since=1&epoch={store.epoch}"):
+        await store.asked.wait()
+    await server.until(id, lambda state: not state.clients)
+
+
+async def test_who_comes_while_the_server_drains_is_told_to_come_back_too(server: Any) -> None:
+    id = await server.opened()
+    await sockets_of(server.app).drain()
+    async with server.talk(id) as socket:
+        assert (await socket.closed())[0] == 1012
+
+
+async def test_the_sockets_of_an_app_are_counted(server: Any) -> None:
+    id = await server.opened()
+    async with server.talk(id) as socket:
+        await socket.frames(2)
+        assert len(sockets_of(server.app)) == 1
+    await server.until(id, lambda state: not state.clients)

@@ -6,6 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+from trio_websocket import ConnectionRejected
+
+from adapters.web.app import sockets_of
 from core.conversation import InterimHeard, JoinClient, LeaveClient, OpenConversation, ReportSpeech, UpdateTranscript
 from core.dialect import Close, Frame, Handshake, Hear, Listen, Output, Reach, Recall, Tell, Write
 from core.identifiers import Category, StreamName
@@ -79,8 +83,6 @@ class Unconnectable(Odd):
 
 
 def mount(server: Any, dialect: Odd, path: str = "/odd") -> None:
-    from adapters.web.app import sockets_of
-
     async def talk() -> None:
         await sockets_of(server.app).talk(dialect, {})
 
@@ -217,12 +219,7 @@ async def test_the_handshake_knows_path_query_and_a_connection_id_of_this_run(se
 
 
 async def test_a_socket_to_nowhere_is_refused_with_404(server: Any) -> None:
-    from trio_websocket import ConnectionRejected
-
-    status = 0
-    try:
+    with pytest.raises(ConnectionRejected) as rejected:
         async with server.connect("/nowhere"):
             pass
-    except ConnectionRejected as rejected:
-        status = rejected.status_code
-    assert status == 404
+    assert rejected.value.status_code == 404
