@@ -189,6 +189,11 @@ class GatedStore(MemoryStore):
         return await super().read_stream(*args, **options)
 
 
+async def flood(socket: Any) -> None:
+    while True:
+        await socket.send("heartbeat")
+
+
 async def test_more_than_may_wait_for_a_resume_closes_with_4008(start: Any, small_frames: Any) -> None:
     store = GatedStore()
     server = await start(settings=small_frames, store=store)
@@ -197,8 +202,7 @@ async def test_more_than_may_wait_for_a_resume_closes_with_4008(start: Any, smal
     async with server.talk(id, f"?since=1&epoch={store.epoch}") as socket:
         await store.asked.wait()
         with pytest.raises(ConnectionClosed):
-            while True:
-                await socket.send("heartbeat")
+            await flood(socket)
         assert (await socket.closed())[0] == 4008
 
 
