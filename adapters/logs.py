@@ -1,4 +1,7 @@
-"""How the server writes its own log (not the event log): structlog, for people on a terminal or as JSON lines."""
+"""How the server writes its own log (not the event log): structlog, for people on a terminal or as JSON lines.
+
+Tracebacks are shown without local variables: those hold what people said, and keys.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ import structlog
 def configure(*, as_json: bool) -> None:
     """Write to stderr, everything from INFO up, the standard library's loggers included."""
     render: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     prepare: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -19,7 +24,8 @@ def configure(*, as_json: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if as_json:
-        prepare.append(structlog.processors.dict_tracebacks)
+        without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        prepare.append(structlog.processors.ExceptionRenderer(without_locals))
     structlog.configure(
         [*prepare, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
