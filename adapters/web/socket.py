@@ -17,9 +17,10 @@ import structlog
 import trio
 from quart import Websocket, websocket
 
-from actors.audience import Membership, is_for
+from actors.audience import Membership
 from actors.system import System
 from adapters.web.outlet import Outlet
+from adapters.web.resume import retell
 from adapters.web.settings import WebSettings
 from core.decider import AnyDecider
 from core.dialect import (
@@ -35,7 +36,7 @@ from core.dialect import (
     Write,
 )
 from core.identifiers import Category, StreamName
-from core.messages import Busy, Outcome, Recorded, Stamp, Unavailable
+from core.messages import Busy, Outcome, Stamp, Unavailable
 from core.ports import StoreUnavailable
 
 CRASHED, TOO_LARGE, NO_HISTORY, RESTARTING, TOO_MUCH = 1011, 1009, 1013, 1012, 4008
@@ -44,8 +45,6 @@ LINGER = 2.0
 """Seconds for a client to answer our close, in which it is still read: unread bytes would destroy the close frame."""
 FAREWELL = 5.0
 """Seconds in which what a connection has to say at its end is told again, when an actor is busy."""
-PAGE = 500
-"""Records read at a time when resuming."""
 FRAME_COST = 256
 """Bytes a waiting frame counts at least: what it is kept in."""
 
@@ -240,36 +239,25 @@ class Socket:
 
     async def _recall(self, recall: Recall) -> None:
         """Show what came after `since`, as it was shown then, no faster than the client reads."""
+        history, decider = self._system.store, self._deciders[recall.stream.category]
+        begin = partial(self._recalled, recall)
         try:
-            await self._retell(recall)
+            await retell(
+                recall, history, decider, self._dialect,
+                connection_id=self.connection_id, begin=begin, show=self._show,
+            )  # fmt: skip
         except StoreUnavailable:
             self._outlet.close(NO_HISTORY, "the log cannot be read now; resume with since")
         self._recalling, self._waiting = False, 0
         self._work()
 
-    async def _retell(self, recall: Recall) -> None:
-        decider = self._deciders[recall.stream.category]
-        state, version = decider.initial, 0
-        if recall.since == 0:
-            self._recalled(recall, state)
-        while version < recall.until:
-            most = min(PAGE, recall.until - version)
-            for record in await self._system.store.read_stream(recall.stream, after=version, limit=most):
-                state, version = decider.fold(state, (record.event,)), record.version
-                if version == recall.since:
-                    self._recalled(recall, state)
-                elif version > recall.since:
-                    await self._show(record, state)
-
     def _recalled(self, recall: Recall, state: object) -> None:
         for output in self._connection.recalled(recall.stream, state, recall.since, self._system.clock.now()):
             self._do(output)
 
-    async def _show(self, record: Recorded, state: object) -> None:
-        frame = self._dialect.render(record, state)
-        if frame is not None and is_for(frame, record, self.connection_id):
-            await self._outlet.room(len(frame.body))
-            self._outlet.write(frame.body)
+    async def _show(self, body: bytes) -> None:
+        await self._outlet.room(len(body))
+        self._outlet.write(body)
 
     # --- the end ---
 
