@@ -46,6 +46,7 @@ class Verification:
 
     def __init__(self, position: int = 0, head: bytes = GENESIS) -> None:
         self.position, self.head = position, head
+        self._from_start = position == 0
         self.broken: Break | None = None
         self._versions: dict[str, int] = {}
 
@@ -63,8 +64,13 @@ class Verification:
             return Break(position, event, f"positions {self.position + 1} to {position - 1} are missing before it")
         if link(self.head, columns) != stored:
             return Break(position, event, "its content or its place in the log is not what was recorded")
-        if version != self._versions.get(stream, 0) + 1:
-            return Break(position, event, f"its stream has a gap: version {self._versions.get(stream, 0) + 1} is missing")
+        expected = self._versions.get(stream, self._unseen(version)) + 1
+        if version != expected:
+            return Break(position, event, f"its stream has a gap: version {expected} is missing")
         self.position, self.head = position, stored
         self._versions[stream] = version
         return None
+
+    def _unseen(self, version: int) -> int:
+        """The version before the first one seen of a stream: 0, or unknown and so any when we began in mid-log."""
+        return 0 if self._from_start else version - 1

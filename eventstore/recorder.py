@@ -23,9 +23,10 @@ from eventsourcing.sqlite import (
 
 from eventstore.chain import COLUMNS, GENESIS, Row, link
 
-__all__ = ["IntegrityError", "LogDatastore", "LogRecorder", "PersistenceError", "SQLiteConnection"]
+__all__ = ["IntegrityError", "LogDatastore", "LogRecorder", "PersistenceError", "SQLiteConnection", "SQLiteCursor"]
 
 TABLE = "stored_events"
+IDENTITY = "log_identity"
 
 SCHEMA = (
     f"""CREATE TABLE IF NOT EXISTS {TABLE} (
@@ -54,12 +55,12 @@ SCHEMA = (
         BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
     f"""CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON {TABLE}
         BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
-    "CREATE TABLE IF NOT EXISTS log_identity (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    f"CREATE TABLE IF NOT EXISTS {IDENTITY} (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, view TEXT NOT NULL)",
 )
 
 WAL_PAGES = 8000
-"""Pages in the write-ahead log before it is folded into the file: 32 MB, so that hot pages are written once for many commits."""
+"""Pages in the write-ahead log before it is folded into the file: 32 MB, so that hot pages are written less often."""
 CACHE_KIB = 65536
 """Page cache of the connection that writes."""
 
@@ -74,11 +75,9 @@ class LogConnectionPool(SQLiteConnectionPool):
         cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         return connection
 
-    def connect_writer(self) -> SQLiteConnection:
-        """A connection of its own for the one that writes. It is not the pool's: whoever has it closes it."""
-        connection = self._create_connection()
-        connection.cursor().execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        return connection
+    def connect(self) -> SQLiteConnection:
+        """A connection that does not come back to the pool."""
+        return self._create_connection()
 
 
 class LogDatastore(SQLiteDatastore):
@@ -87,6 +86,12 @@ class LogDatastore(SQLiteDatastore):
     def __init__(self, db_name: str, *, lock_timeout: int = 5) -> None:
         super().__init__(db_name, lock_timeout=lock_timeout, originator_id_type="text")
         self.pool: LogConnectionPool = LogConnectionPool(db_name=db_name, lock_timeout=lock_timeout)
+
+    def connect_writer(self) -> SQLiteConnection:
+        """A connection of its own for the one that writes. It is not the pool's: whoever has it closes it."""
+        connection = self.pool.connect()
+        connection.cursor().execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        return connection
 
 
 class LogRecorder(SQLiteProcessRecorder):
@@ -141,8 +146,8 @@ class LogRecorder(SQLiteProcessRecorder):
     def select_notifications(self, *args: Any, **kwargs: Any) -> Any:
         notifications = super().select_notifications(*args, **kwargs)
         for notification in notifications:
-            if isinstance(notification.state, str):
-                object.__setattr__(notification, "state", notification.state.encode())
+            state: Any = notification.state  # readable text in the table, bytes to the library
+            object.__setattr__(notification, "state", state.encode())
         return notifications
 
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +19,8 @@ from core.identifiers import StreamName
 from core.messages import Decision, Recorded, Stamp
 from core.ports import StoreUnavailable
 from eventstore.chain import COLUMNS, Row
-from eventstore.codec import commands, events
-from eventstore.recorder import TABLE, LogDatastore, LogRecorder, PersistenceError
+from eventstore.codec import Undecodable, UnknownName, commands, events
+from eventstore.recorder import IDENTITY, TABLE, LogDatastore, LogRecorder, PersistenceError, SQLiteConnection
 from eventstore.subscription import LogSubscription, Tail
 from eventstore.writer import Append, Job, Writer, WriterStatistics
 
@@ -33,17 +33,18 @@ _RECORD = (
     "rowid, originator_id, originator_version, topic, state, correlation_id, recorded_at, command_id, causation_id, "
     "principal, origin"
 )
+_ROW = ", ".join(f"CAST({name} AS BLOB)" if name in ("state", "command") else name for name in (*COLUMNS, "hash"))
 _encode = json.Encoder().encode
 
 
 class SQLiteStore:
     """`core.ports.EventStore` on one file. Opened by `open_sqlite` (one writer) or `open_sqlite_read_only`."""
 
-    def __init__(self, datastore: LogDatastore, epoch: str, head: int, writer: Writer | None) -> None:
+    def __init__(self, datastore: LogDatastore, epoch: str, tail: Tail, writer: Writer | None) -> None:
         self.epoch = epoch
-        self._datastore, self._writer = datastore, writer
-        self._tail = Tail(head)
+        self._datastore, self._tail, self._writer = datastore, tail, writer
         self._readers = trio.CapacityLimiter(READERS)
+        self._finished = False
 
     @property
     def head(self) -> int:
@@ -90,8 +91,7 @@ class SQLiteStore:
 
     async def read_rows(self, *, after: int = 0, limit: int = 1000) -> list[Row]:
         """The stored rows (chain.COLUMNS and the hash), as they are: for verification. Raises StoreUnavailable."""
-        columns = ", ".join(f"CAST({name} AS BLOB)" if name in ("state", "command") else name for name in (*COLUMNS, "hash"))
-        query = f"SELECT {columns} FROM {TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        query = f"SELECT {_ROW} FROM {TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?"
         return await self._read(self._select, query, (after, limit))
 
     def subscribe(self, *, after: int = 0) -> LogSubscription:
@@ -104,7 +104,7 @@ class SQLiteStore:
 
     async def save_checkpoint(self, name: str, position: int, view: bytes) -> None:
         statement = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, CAST(? AS TEXT))"
-        await self._writing.write(Job(lambda cursor: cursor.execute(statement, (name, position, view)) and None))
+        await self._writing.write(Job(lambda cursor: cursor.execute(statement, (name, position, view))))
 
     async def poll(self) -> int:
         """Look how far the log has come by another process's doing, and return the head. For read-only followers."""
@@ -113,14 +113,25 @@ class SQLiteStore:
         return self.head
 
     def close(self) -> None:
+        """End every subscription."""
         self._tail.close("the log is closed")
+
+    async def finish(self) -> None:
+        """Close, and wait for those who read: a database closed under one of them takes the whole process down."""
+        self.close()
+        self._finished = True
+        with trio.CancelScope(shield=True):  # no longer than the queries under way
+            for place in range(READERS):
+                await self._readers.acquire_on_behalf_of((self, place))
 
     # --- in reader threads --------------------------------------------------------------------------------------
 
     async def _read(self, read: Callable[..., T], *args: Any) -> T:
+        if self._finished:
+            raise StoreUnavailable("the log is closed")
         try:
             return await trio.to_thread.run_sync(partial(read, *args), limiter=self._readers)
-        except (sqlite3.Error, PersistenceError) as fault:
+        except (sqlite3.Error, PersistenceError, UnknownName, Undecodable) as fault:
             raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
 
     def _select(self, query: str, parameters: tuple[Any, ...]) -> list[Any]:
@@ -144,10 +155,8 @@ class SQLiteStore:
 
     def _select_outcome(self, stream: StreamName, command_id: str) -> tuple[Recorded, ...]:
         """The first event of the command by the index of commands, the others behind it as they share its id."""
-        first = self._select(
-            f"SELECT originator_version FROM {TABLE} WHERE command_id = ? AND originator_id = ? AND command IS NOT NULL",
-            (command_id, stream),
-        )
+        query = f"SELECT originator_version FROM {TABLE} WHERE command_id = ? AND originator_id = ? "
+        first = self._select(query + "AND command IS NOT NULL", (command_id, stream))
         if not first:
             return ()
         query = f"SELECT {_RECORD} FROM {TABLE} WHERE originator_id = ? AND originator_version >= ? "
@@ -172,8 +181,8 @@ def _rows(stream: StreamName, decisions: Sequence[Decision], version: int) -> tu
             version += 1
             name, state = events.encode(event)
             rows.append(
-                (name_of_stream, version, name, state, stamp.time, stamp.correlation_id, stamp.causation_id, stamp.command_id,
-                 stamp.principal, stamp.origin, command)
+                (name_of_stream, version, name, state, stamp.time, stamp.correlation_id, stamp.causation_id,
+                 stamp.command_id, stamp.principal, stamp.origin, command)
             )  # fmt: skip
             command = None
     return rows, ids
@@ -192,69 +201,115 @@ def _records(
     )
 
 
+Connect = Callable[[LogDatastore], SQLiteConnection]
+
+
 @asynccontextmanager
-async def open_sqlite(path: Path, *, lock_timeout: int = 5) -> AsyncIterator[SQLiteStore]:
+async def open_sqlite(
+    path: Path, *, lock_timeout: int = 5, connect: Connect = LogDatastore.connect_writer
+) -> AsyncIterator[SQLiteStore]:
     """The log in `path`, created if need be, with this process as its one writer.
 
-    Raises StoreUnavailable when the file is no log, cannot be opened, or another process writes to it.
+    `connect` makes the connection that writes; tests have their faults from there. Raises StoreUnavailable when the
+    file is no log, cannot be opened, or another process writes to it.
     """
     with _sole_writer(path):
-        datastore = LogDatastore(str(path), lock_timeout=lock_timeout)
+        await trio.to_thread.run_sync(_refuse_foreign, path)
+        datastore = LogDatastore(_uri(path, "rwc"), lock_timeout=lock_timeout)
         try:
             recorder = LogRecorder(datastore)
-            epoch, head = await trio.to_thread.run_sync(_prepare, datastore, recorder)
-            writer = Writer(recorder, datastore.pool.connect_writer)
-            store = SQLiteStore(datastore, epoch, head, writer)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_run_writer, writer)
-                try:
-                    yield store
-                finally:
-                    store.close()
-                    writer.close()
+            epoch, head = await trio.to_thread.run_sync(_prepare, datastore, recorder, path)
+            tail = Tail(head)
+            writer = Writer(recorder, partial(connect, datastore), tail.skip_to)
+            async with _finishing(SQLiteStore(datastore, epoch, tail, writer)) as store, _running(writer):
+                yield store
         finally:
             datastore.close()
-
-
-async def _run_writer(writer: Writer) -> None:
-    """The writer's thread: never abandoned, as its database must not be closed under it."""
-    with trio.CancelScope(shield=True):  # ends when the store closes the writer, which it does on every way out
-        await trio.to_thread.run_sync(writer.run, limiter=trio.CapacityLimiter(1))
 
 
 @asynccontextmanager
 async def open_sqlite_read_only(path: Path) -> AsyncIterator[SQLiteStore]:
     """The log in `path` for reading, also while a server writes to it. Raises StoreUnavailable when there is none."""
-    if not path.is_file():
+    if not await trio.to_thread.run_sync(_refuse_foreign, path):
         raise StoreUnavailable(f"there is no log at {path}")
-    datastore = LogDatastore(f"file:{path}?mode=ro")
+    datastore = LogDatastore(_uri(path, "ro"))
     try:
         epoch, head = await trio.to_thread.run_sync(_identify, datastore, path)
-        yield SQLiteStore(datastore, epoch, head, None)
+        async with _finishing(SQLiteStore(datastore, epoch, Tail(head), None)) as store:
+            yield store
     finally:
         datastore.close()
 
 
-def _prepare(datastore: LogDatastore, recorder: LogRecorder) -> tuple[str, int]:
+@asynccontextmanager
+async def _finishing(store: SQLiteStore) -> AsyncIterator[SQLiteStore]:
+    try:
+        yield store
+    finally:
+        await store.finish()
+
+
+@asynccontextmanager
+async def _running(writer: Writer) -> AsyncIterator[None]:
+    """The writer's thread runs inside; on the way out it writes what waits."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_run, writer)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # raised below: the nursery would wrap what its task has no part in
+            failure = error
+        finally:
+            writer.close()
+    if failure is not None:
+        raise failure
+
+
+async def _run(writer: Writer) -> None:
+    """The writer's thread: never abandoned, as its database must not be closed under it."""
+    with trio.CancelScope(shield=True):  # ends when the writer is closed, which happens on every way out
+        await trio.to_thread.run_sync(writer.run, limiter=trio.CapacityLimiter(1))
+
+
+def _uri(path: Path, mode: str) -> str:
+    """The file as SQLite wants it named, whatever characters its path has. Mode "ro" or "rwc"."""
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def _refuse_foreign(path: Path) -> bool:
+    """Before anything is written: what is there already must be a log. Whether there is. Raises StoreUnavailable."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(_uri(path, "ro"), uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error as fault:
+        raise StoreUnavailable(f"{path} is not a Callboard log: {fault}") from fault
+    if tables and IDENTITY not in tables:
+        raise StoreUnavailable(f"{path} is not a Callboard log: it is another program's database")
+    return bool(tables)
+
+
+def _prepare(datastore: LogDatastore, recorder: LogRecorder, path: Path) -> tuple[str, int]:
     try:
         recorder.create_table()
         with datastore.transaction(commit=True) as cursor:
-            cursor.execute("INSERT OR IGNORE INTO log_identity VALUES ('epoch', ?)", (uuid4().hex[:16],))
+            cursor.execute(f"INSERT OR IGNORE INTO {IDENTITY} VALUES ('epoch', ?)", (uuid4().hex[:16],))
     except (sqlite3.Error, PersistenceError) as fault:
-        raise StoreUnavailable(f"the log cannot be opened: {fault}") from fault
-    return _identify(datastore, None)
+        raise StoreUnavailable(f"the log {path} cannot be opened: {fault}") from fault
+    return _identify(datastore, path)
 
 
-def _identify(datastore: LogDatastore, path: Path | None) -> tuple[str, int]:
+def _identify(datastore: LogDatastore, path: Path) -> tuple[str, int]:
     """Epoch and head of the log."""
     try:
         with datastore.transaction(commit=False) as cursor:
-            cursor.execute("SELECT value FROM log_identity WHERE name = 'epoch'")
+            cursor.execute(f"SELECT value FROM {IDENTITY} WHERE name = 'epoch'")
             epoch = cursor.fetchone()[0]
             cursor.execute(f"SELECT MAX(rowid) FROM {TABLE}")
             return epoch, cursor.fetchone()[0] or 0
     except (sqlite3.Error, PersistenceError, TypeError) as fault:
-        raise StoreUnavailable(f"{path or 'this file'} is not a Callboard log: {fault}") from fault
+        raise StoreUnavailable(f"{path} is not a Callboard log: {fault}") from fault
 
 
 @contextmanager
@@ -264,7 +319,7 @@ def _sole_writer(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as fault:
-        raise StoreUnavailable(f"the log cannot be opened: {fault}") from fault
+        raise StoreUnavailable(f"the log {path} cannot be opened: {fault}") from fault
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

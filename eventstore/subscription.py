@@ -30,7 +30,7 @@ class Tail:
 
     def extend(self, records: Sequence[Recorded]) -> None:
         """Take a commit. After a gap (a commit that became durable unnoticed) the log itself must be read again."""
-        if not records:
+        if not records or records[-1].position <= self.head:  # `skip_to` knew of it already
             return
         if records[0].position != self.head + 1:
             self._records.clear()
@@ -86,7 +86,7 @@ class LogSubscription:
                 batch = await self._read(self.position, BATCH)
                 break
             await self._tail.grown()
-        if batch[0].position != self.position + 1:
+        if not batch or batch[0].position != self.position + 1:
             raise StoreUnavailable(f"the log has a gap behind position {self.position}")
         self.position = batch[-1].position
         return batch

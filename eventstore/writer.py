@@ -2,7 +2,8 @@
 
 The thread takes what waits, writes it, and wakes Trio once for the whole batch. Every append succeeds or fails on its
 own: a batch that hits a conflict is written again with a savepoint per append. After a fault of the disk nobody is
-told yes, and the connection is discarded: what became of its transaction is for the log to say.
+told yes, and the connection is discarded: what became of its transaction is for the log to say. A new connection asks
+it, with the next append or without one, since a commit may be durable although it failed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import queue
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import structlog
 import trio
@@ -18,7 +18,7 @@ import trio
 from core.identifiers import StreamName
 from core.ports import DuplicateCommand, StoreUnavailable, WrongExpectedVersion
 from eventstore.chain import Row
-from eventstore.recorder import IntegrityError, LogRecorder, PersistenceError, SQLiteConnection, immediate
+from eventstore.recorder import IntegrityError, LogRecorder, PersistenceError, SQLiteConnection, SQLiteCursor, immediate
 
 MOST_ROWS = 4000
 """Rows in one transaction, beyond which further appends wait for the next."""
@@ -26,6 +26,11 @@ MOST_WAITING = 20_000
 """Appends that may wait for the writer; more are told to come back."""
 MOST_VERSIONS = 100_000
 """Streams whose last version the writer remembers."""
+DOUBT_PAUSE = 0.5
+"""Seconds between looks at the log after a fault, while nobody appends."""
+
+UNWRITABLE = (ValueError, TypeError, OverflowError)
+"""What a row raises that cannot be stored at all, e.g. for half a surrogate pair. It is its appender's own fault."""
 
 log = structlog.get_logger("callboard.writer")
 
@@ -47,29 +52,35 @@ class Append:
 
 
 class Job:
-    """Other work for the one connection that writes, in a transaction of its own."""
+    """Other work for the one connection that writes; it is committed together with the appends around it."""
 
     __slots__ = ("error", "task", "work")
 
-    def __init__(self, work: Callable[[sqlite3.Cursor], None]) -> None:
+    def __init__(self, work: Callable[[SQLiteCursor], object]) -> None:
         self.work = work
         self.task: trio.lowlevel.Task | None = None
         self.error: Exception | None = None
 
 
 class WriterStatistics:
-    """Batches and rows committed, the largest batch, and batches that had to be written again."""
+    """Batches and rows committed, the largest batch, batches that had to be written again, and batches that failed."""
 
     def __init__(self) -> None:
         self.batches = self.rows = self.largest = self.rewritten = self.failed = 0
 
 
 class Writer:
-    """The one that writes. `run` is the thread; `write` is for tasks."""
+    """The one that writes. `run` is the thread; `write` is for tasks.
 
-    def __init__(self, recorder: LogRecorder, connect: Callable[[], SQLiteConnection]) -> None:
+    `on_found` hears, on the event loop, how far the log really is when a fault had left that in doubt.
+    """
+
+    def __init__(
+        self, recorder: LogRecorder, connect: Callable[[], SQLiteConnection], on_found: Callable[[int], None]
+    ) -> None:
         self.statistics = WriterStatistics()
-        self._recorder, self._connect = recorder, connect
+        self._recorder, self._connect, self._on_found = recorder, connect, on_found
+        self._in_doubt = False
         self._queue: queue.SimpleQueue[Append | Job | None] = queue.SimpleQueue()
         self._waiting = 0
         self._connection: SQLiteConnection | None = None
@@ -120,15 +131,19 @@ class Writer:
         open_ = True
         while open_:
             batch, open_ = self._take()
-            if batch:
+            if batch or (self._in_doubt and open_):
                 self._commit(batch)
+            if batch:
                 self._trio.run_sync_soon(self._report, batch)
         self._discard_connection()
 
     def _take(self) -> tuple[list[Append | Job], bool]:
-        """All that waits, up to MOST_ROWS rows; and whether more may come."""
+        """All that waits, up to MOST_ROWS rows; and whether more may come. Nothing when a look at the log is due."""
         batch: list[Append | Job] = []
-        rows, item = 0, self._queue.get()
+        try:
+            rows, item = 0, self._queue.get(timeout=DOUBT_PAUSE if self._in_doubt else None)
+        except queue.Empty:
+            return batch, True
         while item is not None:
             batch.append(item)
             rows += len(item.rows) if isinstance(item, Append) else 1
@@ -143,9 +158,10 @@ class Writer:
     def _commit(self, batch: list[Append | Job]) -> None:
         try:
             connection = self._connection = self._connection or self._connect()
+            self._settle_doubt(connection)
             try:
                 self._commit_together(connection, batch)
-            except IntegrityError:
+            except (IntegrityError, *UNWRITABLE):
                 self.statistics.rewritten += 1
                 self._versions.clear()
                 self._commit_singly(connection, batch)
@@ -155,8 +171,17 @@ class Writer:
             log.exception("the writer failed")
             self._fail(batch, StoreUnavailable(f"the log cannot be written: {fault!r}"))
 
+    def _settle_doubt(self, connection: SQLiteConnection) -> None:
+        """After a fault: tell how far the log really is before anything is written behind that."""
+        if self._in_doubt:
+            with immediate(connection) as cursor:
+                position, _ = self._recorder.head(cursor)
+            self._trio.run_sync_soon(self._on_found, position)
+            self._in_doubt = False
+
     def _fail(self, batch: list[Append | Job], error: StoreUnavailable) -> None:
         self.statistics.failed += 1
+        self._in_doubt = True
         self._versions.clear()
         self._discard_connection()
         for item in batch:
@@ -182,6 +207,8 @@ class Writer:
                 if item.error is None:
                     rows.extend(item.rows)
                     appended[item.stream] = item.expected_version + len(item.rows)
+                elif item.stream in appended and item.command_ids:
+                    raise IntegrityError("whether it repeats a command of this very batch shows once that is written")
             last = self._recorder.insert_rows(cursor, rows) if rows else 0
         self._number(batch, last - len(rows))
         self._remember(appended)
@@ -198,27 +225,31 @@ class Writer:
         appended = dict[str, int]()
         with immediate(connection) as cursor:
             for item in batch:
-                if isinstance(item, Job):
-                    item.work(cursor)
-                    continue
-                item.error = self._duplicate(cursor, item) or self._conflict(cursor, item, appended)
-                if item.error is None:
-                    self._insert(cursor, item)
-                if item.error is None:
+                cursor.execute("SAVEPOINT one")
+                item.error = self._write_one(cursor, item, appended)
+                if item.error is not None:
+                    cursor.execute("ROLLBACK TO one")
+                elif isinstance(item, Append):
                     appended[item.stream] = item.expected_version + len(item.rows)
+                cursor.execute("RELEASE one")
         self._remember(appended)
         self._count(sum(len(item.rows) for item in batch if isinstance(item, Append) and item.error is None))
 
-    def _insert(self, cursor: Any, item: Append) -> None:
-        cursor.execute("SAVEPOINT one")
+    def _write_one(self, cursor: SQLiteCursor, item: Append | Job, appended: dict[str, int]) -> Exception | None:
         try:
+            if isinstance(item, Job):
+                item.work(cursor)
+                return None
+            if refusal := self._duplicate(cursor, item) or self._conflict(cursor, item, appended):
+                return refusal
             item.last = self._recorder.insert_rows(cursor, item.rows)
-        except sqlite3.IntegrityError:
-            cursor.execute("ROLLBACK TO one")
-            item.error = WrongExpectedVersion(item.stream, item.expected_version, self._stored_version(cursor, item.stream))
-        cursor.execute("RELEASE one")
+        except sqlite3.IntegrityError as error:
+            return StoreUnavailable(f"the log refused this: {error}")
+        except UNWRITABLE as error:
+            return error
+        return None
 
-    def _conflict(self, cursor: Any, item: Append, appended: dict[str, int]) -> Exception | None:
+    def _conflict(self, cursor: SQLiteCursor, item: Append, appended: dict[str, int]) -> Exception | None:
         actual = appended.get(item.stream)
         if actual is None:
             actual = self._versions.get(item.stream)
@@ -228,11 +259,11 @@ class Writer:
             return None
         return self._duplicate(cursor, item) or WrongExpectedVersion(item.stream, item.expected_version, actual)
 
-    def _stored_version(self, cursor: Any, stream: str) -> int:
+    def _stored_version(self, cursor: SQLiteCursor, stream: str) -> int:
         cursor.execute("SELECT MAX(originator_version) FROM stored_events WHERE originator_id = ?", (stream,))
         return cursor.fetchone()[0] or 0
 
-    def _duplicate(self, cursor: Any, item: Append) -> DuplicateCommand | None:
+    def _duplicate(self, cursor: SQLiteCursor, item: Append) -> DuplicateCommand | None:
         seen = set[str]()
         for command_id in item.command_ids:
             cursor.execute(
