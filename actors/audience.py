@@ -22,6 +22,9 @@ WATCHED = 1000
 TRY_AGAIN_LATER = 4008
 """Close code of a listener that could not keep up; it may come back and resume."""
 
+CRASHED, SORRY = 1011, "Server error"
+"""Close code and reason where a record could not be shown."""
+
 log = structlog.get_logger("callboard.audience")
 
 
@@ -97,6 +100,8 @@ class Topic:
 
     def _advance(self, membership: Membership, record: Recorded) -> None:
         """A joining member goes its own way, with its own state, until it is level with the topic."""
+        if membership not in self._joining:  # a listener's write or close may have made it leave just now
+            return
         if membership.version is None:
             self._hold(membership, record)
         elif record.version > membership.version:
@@ -122,27 +127,39 @@ class Topic:
                 self._show(list(group), record, self._state)
         self._promote_level()
 
+    def abandon(self) -> None:
+        """The topic cannot go on: close everybody's socket and let them go."""
+        for membership in [*self._joining, *(member for group in self._groups.values() for member in group)]:
+            self._dismiss(membership, CRASHED, SORRY)
+
     def _hold(self, membership: Membership, record: Recorded) -> None:
         membership.held.append(record)
         if len(membership.held) > MOST_HELD:
-            membership.listener.close(TRY_AGAIN_LATER, "too far behind; resume with since")
-            membership.leave()
+            membership.held.clear()
+            self._dismiss(membership, TRY_AGAIN_LATER, "too far behind; resume with since")
+
+    def _dismiss(self, membership: Membership, code: int, reason: str) -> None:
+        """Close the listener's socket. It leaves first: whatever came after would come behind the close, or a gap."""
+        membership.leave()
+        membership.listener.close(code, reason)
 
     def _show(self, members: list[Membership], record: Recorded, state: Any) -> None:
         """Render once for members of one dialect and write it to those it is for."""
+        if not members:  # the last of them left while others were shown the record
+            return
         dialect = members[0].dialect
         try:
             frame, farewell = dialect.render(record, state), dialect.farewell(record, state)
         except Exception:  # one dialect's fault must not keep the others from hearing
             log.exception("a record could not be rendered", dialect=dialect.name, event_id=record.id)
             for member in members:
-                member.listener.close(1011, "Server error")
+                self._dismiss(member, CRASHED, SORRY)
             return
         for member in members:
             if frame is not None and is_for(frame, record, member.listener.connection_id):
                 member.listener.write(frame.body)
             if farewell is not None:
-                member.listener.close(farewell.code, farewell.reason)
+                self._dismiss(member, farewell.code, farewell.reason)
 
 
 def is_for(frame: Frame, record: Recorded, connection_id: str) -> bool:
@@ -201,15 +218,22 @@ class Audiences:
         """Show one record to all who listen to its stream. Called in commit order, once per record."""
         topic = self._topics.get(record.stream)
         if topic is not None:
-            topic.deliver(record)
+            self._show(topic, record)
         watchers = self._watchers.get(record.stream)
         if watchers:
             self._pass_on(watchers, record)
+
+    def _show(self, topic: Topic, record: Recorded) -> None:
+        try:
+            topic.deliver(record)
+        except Exception:  # a state that does not go with the record; the other streams' listeners must still hear theirs
+            log.exception("a record could not be delivered", event_id=record.id)
+            topic.abandon()
 
     def _pass_on(self, watchers: dict[trio.MemorySendChannel[Recorded], None], record: Recorded) -> None:
         for channel in list(watchers):
             try:
                 channel.send_nowait(record)
-            except trio.WouldBlock:
+            except (trio.WouldBlock, trio.BrokenResourceError):  # too far behind, or its reader has closed it
                 watchers.pop(channel, None)
                 channel.close()

@@ -53,7 +53,9 @@ class Mailbox:
         return len(self._letters) if self._letters else 0
 
     def put(self, letter: Letter) -> bool:
-        """Take the letter in; False when there is no room."""
+        """Take the letter in; False when there is no room, or when nobody will read it any more."""
+        if self._closed:
+            return False
         if self._letters is None:
             self._letters = deque()
         if len(self._letters) >= self._limit:
