@@ -4,6 +4,8 @@ Times are µs UTC since the epoch. An answer is drafted in rounds: the model spe
 again once they have answered. Every effect needs a live socket; without one nothing of a call runs on.
 """
 
+# long because: a decider is one file, read from its commands to its effects without leaving it
+
 from __future__ import annotations
 
 from enum import StrEnum

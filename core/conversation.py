@@ -1,5 +1,7 @@
 """The conversation: people and an assistant take turns, devices listen (dialects `conversations`, `channels`)."""
 
+# long because: a decider is one file, read from its commands to its effects without leaving it
+
 from __future__ import annotations
 
 from enum import StrEnum

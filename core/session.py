@@ -5,6 +5,8 @@ Times are µs UTC since the epoch. What a session asks of the outside, i.e. tool
 It is longer than other modules because the two dialects share one actor; it is in the order of `conversation.py`.
 """
 
+# long because: a decider is one file, read from its commands to its effects without leaving it
+
 from __future__ import annotations
 
 from enum import StrEnum
