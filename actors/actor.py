@@ -87,13 +87,13 @@ class Actor:
             self._leave()
 
     def _leave(self) -> None:
-        self.effects.cancel()
+        self.effects.stop()
         self._ended(self)
         for letter in self.mailbox.take_nowait(len(self.mailbox)):
             self._settle(letter, Unavailable("the server is stopping"))
 
     async def _live(self) -> None:
-        while letters := await self.mailbox.take(MOST_PER_TURN):
+        while letters := await self._next_letters():
             self.busy = True
             try:
                 await self._turn(letters)
@@ -102,6 +102,25 @@ class Actor:
                 self.busy, self.last_active = False, trio.current_time()
             if self.decider.is_terminal(self.state) and self.is_idle():
                 return
+
+    async def _next_letters(self) -> list[Letter]:
+        """Wait for letters. Who lost its place in the log finds it again meanwhile: unknown to it, work may be wanted."""
+        failures = 0
+        while not self.recovered and not len(self.mailbox):
+            failures += 1
+            with trio.move_on_after(self._settings.backoff.delay(failures)):
+                return await self.mailbox.take(MOST_PER_TURN)
+            await self._find_place()
+        return await self.mailbox.take(MOST_PER_TURN)
+
+    async def _find_place(self) -> None:
+        self.busy = True  # asleep now, it would start effects beside those of its successor
+        try:
+            await self._recover()
+        except StoreUnavailable:
+            log.warning("an actor cannot recover yet", stream=self.stream)
+        finally:
+            self.busy = False
 
     async def _turn(self, letters: list[Letter]) -> None:
         """Decide and append these letters together. On every way out each of them is answered or back in the mailbox."""
@@ -135,21 +154,11 @@ class Actor:
 
     async def _recover(self) -> None:
         events = await self._store.read_events(self.stream)
-        self.state = self.decider.fold(self.decider.initial, events)
-        self.version, self.recovered = len(events), True
-        if self.decider.wanted(self.state) - self.effects.running.keys():
-            self.effects.align(self, await self._cause())
-
-    async def _cause(self) -> Recorded:
-        """The record since which all that is wanted now has been wanted: what a restarted effect was caused by."""
-        records = await self._store.read_stream(self.stream)
-        state, wanted, cause = self.decider.initial, self.decider.wanted(self.state), records[-1]
-        for record in records:
-            before = self.decider.wanted(state)
-            state = self.decider.fold(state, (record.event,))
-            if wanted <= self.decider.wanted(state) and not wanted <= before:
-                cause = record
-        return cause
+        self.state, self.version = self.decider.fold(self.decider.initial, events), len(events)
+        unstarted = self.decider.wanted(self.state) - self.effects.running.keys()
+        records = await self._store.read_stream(self.stream) if unstarted else []
+        self.effects.align(self, self.decider.initial, records)
+        self.recovered = True
 
     def _decide(self, letters: list[Letter]) -> list[Planned]:
         """Plan as many of the letters as can be decided, the first at least. Raises DecideCrashed when that one crashes."""
@@ -195,14 +204,18 @@ class Actor:
             except DuplicateCommand:
                 await self._append_singly(planned)
                 return
-        self._adopt(planned, records)
-        for plan in planned:
-            await self._answer_maybe_repeated(plan) if _may_be_repeated(plan) else None
+        before, self.state, self.version = self.state, planned[-1].state, self.version + len(records)
+        outcomes = await self._outcomes(planned, records)
+        for plan, outcome in zip(planned, outcomes, strict=True):
+            self._settle(plan.letter, outcome)
+        if records:
+            self.effects.align(self, before, records)
 
     async def _append_singly(self, planned: list[Planned]) -> None:
         """One of the commands is in the log already: take them one by one, so that only that one gets its old outcome."""
         if len(planned) == 1:
-            await self._answer_repeated(planned[0].letter)
+            outcome = await self._first_outcome(planned[0].letter)
+            self._settle(planned[0].letter, outcome or Unavailable("the log contradicts itself about this command"))
             return
         for n, plan in enumerate(planned):
             try:
@@ -211,40 +224,39 @@ class Actor:
                 self.mailbox.put_back([rest.letter for rest in planned[n:]])
                 return
 
-    def _adopt(self, planned: list[Planned], records: tuple[Recorded, ...]) -> None:
-        """The events are durable: be what they made of us, answer, and let the effects follow."""
-        self.state = planned[-1].state
-        self.version += len(records)
-        at = 0
+    async def _outcomes(self, planned: list[Planned], records: tuple[Recorded, ...]) -> list[Outcome]:
+        """What to answer to each, now that `records` are durable."""
+        outcomes, at = list[Outcome](), 0
         for plan in planned:
-            if _may_be_repeated(plan):
-                continue
-            mine = records[at : at + len(plan.decision.events)] if plan.decision is not None else ()
-            at += len(mine)
-            self._settle(plan.letter, self._outcome(plan, mine))
-        if records:
-            self.effects.align(self, records[-1])
+            size = len(plan.decision.events) if plan.decision is not None else 0
+            if plan.rejection is not None:
+                outcomes.append(Refused(plan.rejection, records[at : at + size]))
+            elif plan.decision is None and plan.letter.stamp.command_id is not None:
+                outcomes.append(await self._outcome_of_nothing(plan))
+            else:
+                outcomes.append(Accepted(records[at : at + size], plan.state, plan.version))
+            at += size
+        return outcomes
 
-    def _outcome(self, plan: Planned, records: tuple[Recorded, ...]) -> Outcome:
-        if plan.rejection is not None:
-            return Refused(plan.rejection, records)
-        return Accepted(records, plan.state, plan.version)
-
-    async def _answer_maybe_repeated(self, plan: Planned) -> None:
+    async def _outcome_of_nothing(self, plan: Planned) -> Outcome:
         """Decided to nothing, but with an id: if that id did something before, that is its outcome."""
-        if not await self._answer_repeated(plan.letter):
-            self._settle(plan.letter, Accepted((), self.state, self.version))
+        try:
+            return await self._first_outcome(plan.letter) or Accepted((), plan.state, plan.version)
+        except StoreUnavailable as reason:  # its neighbours are durable, and to be told so
+            return Unavailable(str(reason))
 
-    async def _answer_repeated(self, letter: Letter) -> bool:
+    async def _first_outcome(self, letter: Letter) -> Outcome | None:
+        """What the letter's command id led to before; None when to nothing. Raises StoreUnavailable."""
         records = await self._store.read_outcome(self.stream, letter.stamp.command_id or "")
         if not records:
-            return False
+            return None
+        if records[-1].version > self.version:  # somebody else did it
+            self.recovered = False
+            await self._recover()
         first = records[0].event
         if isinstance(first, CommandRejected):
-            self._settle(letter, Refused(first.rejection(), records, repeated=True))
-        else:
-            self._settle(letter, Accepted(records, self.state, self.version, repeated=True))
-        return True
+            return Refused(first.rejection(), records, repeated=True)
+        return Accepted(records, self.state, self.version, repeated=True)
 
     def _settle_all(self, letters: list[Letter], outcome: Outcome) -> None:
         for letter in letters:
@@ -255,11 +267,6 @@ class Actor:
             letter.settle(outcome)
         except Exception:  # the asker's fault must not become the actor's crash
             log.exception("an asker could not take its outcome", stream=self.stream)
-
-
-def _may_be_repeated(plan: Planned) -> bool:
-    """Decided to nothing although it has an id: it may have been done before."""
-    return plan.decision is None and plan.rejection is None and plan.letter.stamp.command_id is not None
 
 
 class DecideCrashed(Exception):

@@ -74,7 +74,7 @@ class Directory:
         """Take no more letters, stop effects, and wait until every mailbox is empty and every actor has left."""
         self._closing = True
         for actor in self.actors():
-            actor.effects.cancel()
+            actor.effects.stop()
             actor.mailbox.close()
         if self._actors:
             await self._emptied.wait()

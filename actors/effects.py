@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
 
 from actors.backoff import Backoff
+from core.decider import AnyDecider
 from core.messages import Busy, Outcome, Recorded, Stamp, Unavailable
 
 if TYPE_CHECKING:
@@ -37,46 +38,62 @@ class Surroundings:
 class Effects:
     """One actor's effects under way."""
 
-    __slots__ = ("_surroundings", "running")
+    __slots__ = ("_stopped", "_surroundings", "running")
 
     def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+        self._surroundings, self._stopped = surroundings, False
         self.running: dict[Any, trio.CancelScope] = {}
 
-    def align(self, actor: Actor, cause: Recorded) -> None:
-        """Cancel what is no longer wanted in the actor's state, start what is not yet under way."""
+    def align(self, actor: Actor, before: Any, records: Sequence[Recorded]) -> None:
+        """Cancel what is no longer wanted in the actor's state, start what is not yet under way.
+
+        `records` brought the actor from the state `before` to its own; each effect's cause is among them.
+        """
         wanted = actor.decider.wanted(actor.state)
-        if not wanted and not self.running:
+        if not wanted and not self.running:  # nearly always
             return
         for effect in self.running.keys() - wanted:
             self.running.pop(effect).cancel()
-        for effect in wanted - self.running.keys():
+        unstarted = wanted - self.running.keys()
+        if not unstarted or not records or self._stopped:
+            return
+        causes = wanted_since(actor.decider, before, records)
+        for effect in unstarted:
             scope = self.running[effect] = trio.CancelScope()
+            cause = causes.get(effect, records[-1])
             self._surroundings.nursery.start_soon(self._keep, actor, effect, cause, scope)
 
-    def cancel(self) -> None:
+    def stop(self) -> None:
+        """Cancel everything, and start nothing any more."""
+        self._stopped = True
         for scope in self.running.values():
             scope.cancel()
         self.running = {}
 
     async def _keep(self, actor: Actor, effect: Any, cause: Recorded, scope: trio.CancelScope) -> None:
-        """Perform the effect until it is wanted no more."""
+        """See to the effect until it is wanted no more. Its failures, also on its way out, end nothing but itself."""
         with scope:
-            for tries in range(1, MOST_TRIES + 1):
-                reason = await self._perform(actor, effect, cause)
-                if self.running.get(effect) is not scope or effect not in actor.decider.wanted(actor.state):
-                    break
-                log.error("effect ended without its result", stream=actor.stream, effect=effect, reason=reason, tries=tries)
-                await trio.sleep(self._surroundings.backoff.delay(tries))
-            else:
-                await self._give_up(actor, effect, cause, reason)
+            try:
+                await self._persevere(actor, effect, cause, scope)
+            except* Exception:  # noqa: BLE001  # beside a Cancelled, which goes on its way
+                log.exception("effect failed", stream=actor.stream, effect=effect)
         if self.running.get(effect) is scope:
             del self.running[effect]
 
+    async def _persevere(self, actor: Actor, effect: Any, cause: Recorded, scope: trio.CancelScope) -> None:
+        reason = ""
+        for tries in range(1, MOST_TRIES + 1):
+            reason = await self._perform(actor, effect, cause)
+            if self.running.get(effect) is not scope or effect not in actor.decider.wanted(actor.state):
+                return
+            log.error("effect ended without its result", stream=actor.stream, effect=effect, reason=reason, tries=tries)
+            await trio.sleep(self._surroundings.backoff.delay(tries))
+        await self._give_up(actor, effect, cause, reason)
+
     async def _perform(self, actor: Actor, effect: Any, cause: Recorded) -> str:
         """Returns why the effect ended, for the case that it should not have."""
-        perform = self._surroundings.performers[type(effect)]
         try:
+            perform = self._surroundings.performers[type(effect)]
             await perform(effect, actor.state, self._teller(actor, cause))
         except Exception as crash:  # an effect's crash is a failure of that effect alone
             log.exception("effect crashed", stream=actor.stream, effect=effect)
@@ -100,3 +117,14 @@ class Effects:
                 await trio.sleep(self._surroundings.backoff.delay(failures))
 
         return tell
+
+
+def wanted_since(decider: AnyDecider, state: Any, records: Sequence[Recorded]) -> dict[Any, Recorded]:
+    """By effect, the record since which it has been wanted, of those that come after `state`."""
+    since, before = dict[Any, Recorded](), decider.wanted(state)
+    for record in records:
+        state = decider.fold(state, (record.event,))
+        wanted = decider.wanted(state)
+        since.update(dict.fromkeys(wanted - before, record))
+        before = wanted
+    return since
