@@ -131,10 +131,15 @@ class System:
         """Wake every stream whose work may have been cut off by the end of the last run."""
         await self.board_current()
         for stream in sorted(self.board.outstanding):
-            try:
-                await self.look(stream)
-            except StoreUnavailable:
+            while not await self._wakes(stream):
                 await trio.sleep(1.0)
+
+    async def _wakes(self, stream: StreamName) -> bool:
+        try:
+            await self.look(stream)
+        except StoreUnavailable:
+            return False
+        return True
 
 
 @asynccontextmanager

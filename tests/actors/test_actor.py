@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -18,6 +20,7 @@ from tests.actors.toys import (
     AddAtMost,
     Added,
     Askers,
+    Command,
     End,
     Finish,
     Job,
@@ -92,7 +95,9 @@ async def test_an_outcome_tells_the_records_the_state_and_the_version(autojump_c
 # --- order and turns ----------------------------------------------------------------------------------------------
 
 
-async def test_letters_that_came_meanwhile_are_one_append_and_each_gets_its_own_outcome_in_order(autojump_clock: MockClock) -> None:
+async def test_letters_that_came_meanwhile_are_one_append_and_each_gets_its_own_outcome_in_order(
+    autojump_clock: MockClock,
+) -> None:
     store = TroubledStore()
     async with running(store) as system:
         askers = Askers(system)
@@ -132,7 +137,12 @@ async def test_nobody_overtakes_a_letter_that_led_to_nothing(autojump_clock: Moc
     async with running(MemoryStore()) as system:
         askers = Askers(system)
         await tell(system, TALLY, Add(1), "before")
-        for command, command_id in ((Add(0), None), (RaiseTo(1), "nothing"), (Add(2), None), (RaiseTo(1), "more nothing")):
+        for command, command_id in (
+            (Add(0), None),
+            (RaiseTo(1), "nothing"),
+            (Add(2), None),
+            (RaiseTo(1), "more nothing"),
+        ):
             askers.post(TALLY, command, command_id)
         await settle_down()
     assert askers.order == [0, 1, 2, 3]
@@ -190,6 +200,9 @@ async def test_a_rejection_on_an_unborn_stream_leaves_it_unborn(autojump_clock: 
 # --- the same command again ---------------------------------------------------------------------------------------
 
 
+Between = Callable[[System], Awaitable[None]]
+
+
 async def soon(system: System) -> None:
     """Nothing happens in between."""
 
@@ -206,7 +219,9 @@ async def after_passivation(system: System) -> None:
 
 @pytest.mark.parametrize("between", [soon, later, after_passivation])
 @pytest.mark.parametrize("command", [Add(1), RaiseTo(1)])
-async def test_a_repeated_command_gets_its_first_outcome_and_changes_nothing(autojump_clock: MockClock, between, command) -> None:  # type: ignore[no-untyped-def]
+async def test_a_repeated_command_gets_its_first_outcome_and_changes_nothing(
+    autojump_clock: MockClock, between: Between, command: Command
+) -> None:
     async with running(MemoryStore()) as system:
         first = accepted(await tell(system, TALLY, command, "id"))
         await between(system)
@@ -220,7 +235,9 @@ async def test_a_repeated_command_gets_its_first_outcome_and_changes_nothing(aut
 
 
 @pytest.mark.parametrize("between", [soon, later, after_passivation])
-async def test_a_repeated_command_that_was_rejected_is_rejected_as_it_was_then(autojump_clock: MockClock, between) -> None:  # type: ignore[no-untyped-def]
+async def test_a_repeated_command_that_was_rejected_is_rejected_as_it_was_then(
+    autojump_clock: MockClock, between: Between
+) -> None:
     async with running(MemoryStore()) as system:
         await tell(system, TALLY, Add(1))
         first = refused(await tell(system, TALLY, AddAtMost(1, 1), "id"))
@@ -229,7 +246,9 @@ async def test_a_repeated_command_that_was_rejected_is_rejected_as_it_was_then(a
     assert (again.rejection, again.records, again.repeated) == (TOO_MUCH, first.records, True)
 
 
-async def test_a_repeated_command_gets_its_first_outcome_after_a_restart_of_the_system(autojump_clock: MockClock) -> None:
+async def test_a_repeated_command_gets_its_first_outcome_after_a_restart_of_the_system(
+    autojump_clock: MockClock,
+) -> None:
     store = MemoryStore()
     async with running(store) as system:
         first = accepted(await tell(system, TALLY, Add(1), "id"))
@@ -241,7 +260,9 @@ async def test_a_repeated_command_gets_its_first_outcome_after_a_restart_of_the_
         assert await system.look(TALLY) == (Tally(1, (1,)), 2)
 
 
-async def test_the_same_command_twice_in_one_turn_is_done_once_and_its_neighbours_are_untouched(autojump_clock: MockClock) -> None:
+async def test_the_same_command_twice_in_one_turn_is_done_once_and_its_neighbours_are_untouched(
+    autojump_clock: MockClock,
+) -> None:
     async with running(store := MemoryStore()) as system:
         askers = Askers(system)
         for amount, command_id in ((1, "a"), (2, "b"), (2, "b"), (3, "c"), (1, "a"), (4, None)):
@@ -276,7 +297,9 @@ async def test_a_command_repeated_after_the_end_still_gets_its_first_outcome(aut
     assert (again.records, again.repeated) == (first.records, True)
 
 
-async def test_a_first_outcome_another_writer_recorded_comes_with_the_state_it_led_to(autojump_clock: MockClock) -> None:
+async def test_a_first_outcome_another_writer_recorded_comes_with_the_state_it_led_to(
+    autojump_clock: MockClock,
+) -> None:
     store = TroubledStore()
     async with running(store) as system, running(store.inner, run=1) as elsewhere:
         await tell(system, TALLY, Add(1))
@@ -289,7 +312,9 @@ async def test_a_first_outcome_another_writer_recorded_comes_with_the_state_it_l
 # --- other writers, and a store in trouble ------------------------------------------------------------------------
 
 
-async def test_after_somebody_else_wrote_the_command_is_decided_again_on_the_new_state(autojump_clock: MockClock) -> None:
+async def test_after_somebody_else_wrote_the_command_is_decided_again_on_the_new_state(
+    autojump_clock: MockClock,
+) -> None:
     store = TroubledStore()
     async with running(store) as system, running(store.inner, run=1) as elsewhere:
         await tell(system, TALLY, Add(1))
@@ -298,7 +323,9 @@ async def test_after_somebody_else_wrote_the_command_is_decided_again_on_the_new
         assert await system.look(TALLY) == (Tally(12, (1, 10, 1)), 3)
 
 
-async def test_somebody_who_always_writes_first_does_not_keep_askers_waiting_for_ever(autojump_clock: MockClock) -> None:
+async def test_somebody_who_always_writes_first_does_not_keep_askers_waiting_for_ever(
+    autojump_clock: MockClock,
+) -> None:
     store = TroubledStore()
     async with running(store) as system:
         store.before_append.extend([WrongExpectedVersion(TALLY, 0, 1)] * 8)
@@ -358,7 +385,9 @@ async def test_a_retry_after_an_ambiguous_append_gets_the_first_outcome(autojump
     assert await logged(store) == [Added(1)]
 
 
-async def test_a_durable_command_is_accepted_even_when_its_neighbours_history_cannot_be_read(autojump_clock: MockClock) -> None:
+async def test_a_durable_command_is_accepted_even_when_its_neighbours_history_cannot_be_read(
+    autojump_clock: MockClock,
+) -> None:
     store = TroubledStore()
     async with running(store) as system:
         askers = Askers(system)
@@ -405,7 +434,11 @@ async def test_an_asker_who_cannot_take_the_answer_hurts_nobody(autojump_clock: 
 async def test_an_asker_may_ask_again_out_of_its_answer(autojump_clock: MockClock) -> None:
     async with running(store := MemoryStore()) as system:
         askers = Askers(system)
-        system.post(TALLY, Add(1), system.stamp(), lambda _: None if askers.post(TALLY, Add(2)) else None)
+
+        def ask_again(outcome: Outcome) -> None:
+            askers.post(TALLY, Add(2))
+
+        system.post(TALLY, Add(1), system.stamp(), ask_again)
         await settle_down()
         assert askers.all_answered_once()
     assert await logged(store) == [Added(1), Added(2)]
@@ -421,7 +454,9 @@ async def test_an_asker_who_went_away_changes_nothing(autojump_clock: MockClock)
         assert await system.look(TALLY) == (Tally(1, (1,)), 1)
 
 
-async def test_work_wanted_by_an_ambiguous_append_is_begun_without_anybody_asking_again(autojump_clock: MockClock) -> None:
+async def test_work_wanted_by_an_ambiguous_append_is_begun_without_anybody_asking_again(
+    autojump_clock: MockClock,
+) -> None:
     store, begun = TroubledStore(), list[str]()
 
     async def perform(job, state, tell) -> None:  # type: ignore[no-untyped-def]

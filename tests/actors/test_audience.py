@@ -1,4 +1,4 @@
-"""Audiences: each listener sees exactly what it is to see, once and in order, and a record is rendered once a dialect."""
+"""Audiences: each listener sees what it is to see, once and in order, and a record is rendered once a dialect."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from actors.audience import MOST_HELD, WATCHED, Audiences, Membership
@@ -62,6 +63,11 @@ class Ear:
         return [int(frame.split()[1]) for frame in self.heard]
 
 
+def after(state: Tally, event: object) -> Tally:
+    """As `evolve`, but without the tuple that grows, and past what cannot be folded."""
+    return state if isinstance(event, Spoilt) else replace(evolve(state, event), amounts=())  # type: ignore[arg-type]
+
+
 class Log:
     """One stream's records, made as they are needed; every one adds its own version to the sum."""
 
@@ -75,7 +81,7 @@ class Log:
         version = len(self.records) + 1
         event = Added(version) if event is None else event
         self.records.append(Recorded(version, TALLY, version, event, Stamp("", 0, origin=self._origin)))
-        self.states.append(self.states[-1] if isinstance(event, Spoilt) else evolve(self.states[-1], event))  # type: ignore[arg-type]
+        self.states.append(after(self.states[-1], event))
         return self.records[-1]
 
     def deliver(self, *events: object) -> None:
@@ -117,7 +123,11 @@ def test_a_record_that_is_not_shown_is_written_to_nobody() -> None:
 
 @pytest.mark.parametrize(
     ("to", "who"),
-    [(Reach.EVERYONE, ["boot.1", "boot.2", "boot.3"]), (Reach.ORIGIN, ["boot.2"]), (Reach.OTHERS, ["boot.1", "boot.3"])],
+    [
+        (Reach.EVERYONE, ["boot.1", "boot.2", "boot.3"]),
+        (Reach.ORIGIN, ["boot.2"]),
+        (Reach.OTHERS, ["boot.1", "boot.3"]),
+    ],
 )
 def test_a_frame_reaches_whom_it_is_for(to: Reach, who: list[str]) -> None:
     log = Log(origin="boot.2")
@@ -159,12 +169,16 @@ def test_a_listener_ahead_of_the_deliveries_hears_nothing_twice() -> None:
 
 @st.composite
 def interleavings(draw: st.DrawFn) -> list[tuple[str, int, int]]:
-    steps = st.tuples(st.sampled_from(["join", "hear", "leave", "write", "deliver", "deliver"]), st.integers(0, 3), st.integers(0, 3))
+    steps = st.tuples(
+        st.sampled_from(["join", "hear", "leave", "write", "deliver", "deliver"]), st.integers(0, 3), st.integers(0, 3)
+    )
     return draw(st.lists(steps, max_size=60))
 
 
 @given(interleavings())
-def test_however_joining_hearing_and_leaving_interleave_each_sees_its_records_once(steps: Sequence[tuple[str, int, int]]) -> None:
+def test_however_joining_hearing_and_leaving_interleave_each_sees_its_records_once(
+    steps: Sequence[tuple[str, int, int]],
+) -> None:
     """Records are written first and delivered later; a listener hears from any version between the two on."""
     log, dialects = Log(), [Plain("even"), Plain("odd")]
     delivered = 0

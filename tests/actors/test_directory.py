@@ -8,6 +8,7 @@ import weakref
 from random import Random
 
 import trio
+import trio.lowlevel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
@@ -93,7 +94,7 @@ async def test_an_actor_with_letters_put_back_is_not_put_to_sleep(autojump_clock
 async def test_a_terminal_actor_leaves_at_once(autojump_clock: MockClock) -> None:
     async with running(MemoryStore()) as system:
         await tell(system, TALLY, Finish())
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         assert TALLY not in system.directory
 
 
@@ -128,7 +129,7 @@ async def test_a_letter_at_the_very_moment_of_going_wakes_the_next_one(autojump_
         assert (await system.look(TALLY))[1] == 40
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.randoms(use_true_random=False))
 def test_however_posting_and_passivating_interleave_no_letter_is_lost(random: Random) -> None:
     async def main() -> None:
@@ -191,19 +192,21 @@ async def test_an_idle_actor_is_small_and_a_passivated_one_costs_nothing(autojum
         await settle_down(1)
         tracemalloc.start()
         try:
-            asleep = measured()
-            for stream in streams:
-                await system.look(stream)
-            await settle_down(1)
-            assert len(system.directory) == len(streams)
-            each = (measured() - asleep) / len(streams)
-            system.directory.passivate(idle_since=trio.current_time())
-            await settle_down(1)
-            rest = (measured() - asleep) / len(streams)
+            asleep, each = [measured()], 0.0
+            for _ in range(3):
+                for stream in streams:
+                    await system.look(stream)
+                await settle_down(1)
+                assert len(system.directory) == len(streams)
+                each = (measured() - asleep[-1]) / len(streams)
+                system.directory.passivate(idle_since=trio.current_time())
+                await settle_down(1)
+                asleep.append(measured())
         finally:
             tracemalloc.stop()
     assert each < 10.0, each
-    assert rest < 0.2, rest
+    assert (asleep[-1] - asleep[1]) / len(streams) < 0.1, asleep  # the first time also fills caches
+    print(f"an idle actor: {each:.1f} KiB")
 
 
 def measured() -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock
 
 from actors.backoff import Backoff
@@ -37,6 +38,14 @@ from tests.actors.toys import (
 Tell = Callable[[Any], Awaitable[Outcome]]
 
 
+async def for_ever(effect: Job, tell: Tell) -> None:
+    await trio.sleep_forever()
+
+
+async def nothing(effect: Job, tell: Tell) -> None:
+    await trio.lowlevel.checkpoint()
+
+
 class Performer:
     """Performs jobs as told: notes when each begins and is cancelled, and does `work` in between."""
 
@@ -44,13 +53,13 @@ class Performer:
         self.begun: list[str] = []
         self.stopped: list[str] = []
         self.times: list[float] = []
-        self._work = work
+        self._work = work or for_ever
 
     async def __call__(self, effect: Job, state: Any, tell: Tell) -> None:
         self.begun.append(effect.name)
         self.times.append(trio.current_time())
         try:
-            await (self._work(effect, tell) if self._work else trio.sleep_forever())
+            await self._work(effect, tell)
         except trio.Cancelled:
             self.stopped.append(effect.name)
             raise
@@ -100,7 +109,9 @@ async def test_an_effect_is_cancelled_when_it_is_wanted_no_more_and_the_others_g
         assert system.statistics().effects == 1
 
 
-async def test_an_effects_result_comes_back_as_a_command_of_the_record_that_wanted_it(autojump_clock: MockClock) -> None:
+async def test_an_effects_result_comes_back_as_a_command_of_the_record_that_wanted_it(
+    autojump_clock: MockClock,
+) -> None:
     store = MemoryStore()
     async with running(store, {Job: Performer(end)}) as system:
         await system.ask(TALLY, Start("a"), system.stamp(correlation_id="corr", principal="ann"))
@@ -116,14 +127,8 @@ async def test_an_effects_result_comes_back_as_a_command_of_the_record_that_want
 async def test_effects_wanted_by_one_turn_are_each_caused_by_their_own_record(autojump_clock: MockClock) -> None:
     store = MemoryStore()
     async with running(store, {Job: Performer(end)}) as system:
-        askers = [
-            lambda command, name=name: system.post(
-                TALLY, command, system.stamp(correlation_id=name), lambda outcome: None
-            )
-            for name in ("a", "b", "c")
-        ]  # fmt: skip
-        for ask, command in zip(askers, (Start("a"), Start("b"), Add(1)), strict=True):
-            ask(command)
+        for name, command in (("a", Start("a")), ("b", Start("b")), ("c", Add(1))):
+            system.post(TALLY, command, system.stamp(correlation_id=name), lambda _: None)
         await settle_down()
     await check_causes(store)
 
@@ -143,7 +148,11 @@ async def test_effects_begun_again_are_each_caused_by_their_own_record(autojump_
 async def check_causes(store: MemoryStore) -> None:
     """Every result has the correlation of the command that started its job, and names the record that did."""
     records = await store.read_stream(TALLY)
-    started = {record.event.job: record for record in records if hasattr(record.event, "job") and not hasattr(record.event, "how")}
+    started = {
+        record.event.job: record
+        for record in records
+        if hasattr(record.event, "job") and not hasattr(record.event, "how")
+    }
     results = [record for record in records if isinstance(record.event, Ended)]
     assert sorted(record.event.job for record in results) == ["a", "b"]
     for record in results:
@@ -161,7 +170,9 @@ async def test_a_job_wanted_again_is_caused_by_the_last_time(autojump_clock: Moc
     assert (await store.read_stream(TALLY))[-1].stamp.causation_id == f"{TALLY}@3"
 
 
-async def test_an_effect_that_crashes_is_tried_again_later_and_later_and_then_given_up(autojump_clock: MockClock) -> None:
+async def test_an_effect_that_crashes_is_tried_again_later_and_later_and_then_given_up(
+    autojump_clock: MockClock,
+) -> None:
     async def crash(effect: Job, tell: Tell) -> None:
         raise Boom("no way")
 
@@ -188,8 +199,10 @@ async def test_an_effect_that_crashes_once_is_done_the_second_time(autojump_cloc
     assert await ended(store) == [Ended("a", "done")]
 
 
-async def test_an_effect_that_returns_without_a_result_is_tried_again_and_then_given_up(autojump_clock: MockClock) -> None:
-    performer = Performer(lambda effect, tell: trio.sleep(0))
+async def test_an_effect_that_returns_without_a_result_is_tried_again_and_then_given_up(
+    autojump_clock: MockClock,
+) -> None:
+    performer = Performer(nothing)
     async with running(store := MemoryStore(), {Job: performer}) as system:
         await tell(system, TALLY, Start("a"))
         await settle_down()
@@ -228,7 +241,9 @@ async def test_an_effect_that_fails_while_it_is_cancelled_hurts_nobody(autojump_
 
 
 @pytest.mark.parametrize("trouble", ["before", "after"])
-async def test_what_an_effect_tells_is_done_once_whatever_the_store_says(autojump_clock: MockClock, trouble: str) -> None:
+async def test_what_an_effect_tells_is_done_once_whatever_the_store_says(
+    autojump_clock: MockClock, trouble: str
+) -> None:
     store = TroubledStore()
 
     async def work(effect: Job, tell: Tell) -> None:
@@ -337,21 +352,20 @@ async def test_nothing_goes_on_after_the_system(autojump_clock: MockClock, grace
 
 async def test_no_effect_begins_while_the_system_is_leaving(autojump_clock: MockClock) -> None:
     store, performer = TroubledStore(), Performer()
-    async with trio.open_nursery() as outside:
-        async with running(store, {Job: performer}) as system:
-            await tell(system, TALLY, Start("a"))
-            await settle_down()
-            store.hold_appends()
-            askers = Askers(system)
-            askers.post(TALLY, Add(1))
-            await settle_down(1)
-            for command in (Add(2), Start("b"), Add(3)):
-                askers.post(TALLY, command)
+    async with trio.open_nursery() as outside, running(store, {Job: performer}) as system:
+        await tell(system, TALLY, Start("a"))
+        await settle_down()
+        store.hold_appends()
+        askers = Askers(system)
+        askers.post(TALLY, Add(1))
+        await settle_down(1)
+        for command in (Add(2), Start("b"), Add(3)):
+            askers.post(TALLY, command)
 
-            async def release() -> None:
-                await trio.sleep(2)
-                store.release_appends()
+        async def release() -> None:
+            await trio.sleep(2)
+            store.release_appends()
 
-            outside.start_soon(release)
+        outside.start_soon(release)
     assert {type(outcome) for outcome in askers.outcomes} == {Accepted}
     assert performer.begun == ["a"]

@@ -54,7 +54,9 @@ def post_everything(askers: Askers) -> None:
         askers.post(stream, Add(1), "0")
 
 
-async def scenario(store: TroubledStore, act: Callable[[System, trio.CancelScope], None], at: int) -> tuple[Askers, bool]:
+async def scenario(
+    store: TroubledStore, act: Callable[[System, trio.CancelScope], None], at: int
+) -> tuple[Askers, bool]:
     """Post everything, and `act` at the await number `at`; whether it came to that."""
     points = 0
     with trio.CancelScope() as scope:
@@ -190,18 +192,17 @@ async def test_leaving_finishes_what_is_in_the_mailboxes(autojump_clock: MockClo
 
 async def test_leaving_waits_for_a_slow_store_but_takes_nothing_new(autojump_clock: MockClock) -> None:
     store = TroubledStore()
-    async with trio.open_nursery() as outside:
-        async with running(store) as system:
-            askers = Askers(system)
-            store.hold_appends()
-            askers.post(TALLY, Add(1))
+    async with trio.open_nursery() as outside, running(store) as system:
+        askers = Askers(system)
+        store.hold_appends()
+        askers.post(TALLY, Add(1))
 
-            async def meanwhile() -> None:
-                await trio.sleep(3)
-                askers.post(TALLY, Add(2))
-                store.release_appends()
+        async def meanwhile() -> None:
+            await trio.sleep(3)
+            askers.post(TALLY, Add(2))
+            store.release_appends()
 
-            outside.start_soon(meanwhile)
+        outside.start_soon(meanwhile)
     assert isinstance(askers.outcome(0), Accepted)
     assert isinstance(askers.outcome(1), Unavailable)
 

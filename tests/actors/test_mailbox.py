@@ -139,10 +139,11 @@ async def test_a_reader_cancelled_at_the_moment_of_a_letter_gets_it_or_leaves_it
 def test_a_letter_is_settled_once() -> None:
     told = list[Outcome]()
     once = Letter("a", Stamp("", 0), told.append)
-    assert not once.settled
-    once.settle(Busy())
-    once.settle(Unavailable("later"))
-    assert once.settled
+    settled = [once.settled]
+    for outcome in (Busy(), Unavailable("later")):
+        once.settle(outcome)
+        settled.append(once.settled)
+    assert settled == [False, True, True]
     assert told == [Busy()]
 
 
