@@ -280,6 +280,8 @@ def _refuse_foreign(path: Path) -> bool:
     """Before anything is written: what is there already must be a log. Whether there is. Raises StoreUnavailable."""
     if not path.exists():
         return False
+    if path.is_dir():
+        raise StoreUnavailable(f"{path} is a folder, and no Callboard log")
     try:
         with closing(sqlite3.connect(_uri(path, "ro"), uri=True)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
