@@ -39,7 +39,8 @@ class Planned:
     def __init__(
         self, letter: Letter, decision: Decision | None, rejection: Rejected | None, state: Any, version: int
     ) -> None:
-        self.letter, self.decision, self.rejection, self.state, self.version = letter, decision, rejection, state, version
+        self.letter, self.decision, self.rejection = letter, decision, rejection
+        self.state, self.version = state, version
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Actor:
                 return
 
     async def _next_letters(self) -> list[Letter]:
-        """Wait for letters. Who lost its place in the log finds it again meanwhile: unknown to it, work may be wanted."""
+        """Wait for letters. Who lost its place in the log finds it again meanwhile: work may be wanted there."""
         failures = 0
         while not self.recovered and not len(self.mailbox):
             failures += 1
@@ -123,7 +124,7 @@ class Actor:
             self.busy = False
 
     async def _turn(self, letters: list[Letter]) -> None:
-        """Decide and append these letters together. On every way out each of them is answered or back in the mailbox."""
+        """Decide and append these letters together. In the end each of them is answered, or back in the mailbox."""
         try:
             for _ in range(MOST_CONFLICTS):
                 try:
@@ -161,7 +162,7 @@ class Actor:
         self.recovered = True
 
     def _decide(self, letters: list[Letter]) -> list[Planned]:
-        """Plan as many of the letters as can be decided, the first at least. Raises DecideCrashed when that one crashes."""
+        """Plan as many of the letters as can be decided. Raises DecideCrashed when that is not even the first."""
         state, version, planned = self.state, self.version, list[Planned]()
         for letter in letters:
             try:
@@ -212,7 +213,7 @@ class Actor:
             self.effects.align(self, before, records)
 
     async def _append_singly(self, planned: list[Planned]) -> None:
-        """One of the commands is in the log already: take them one by one, so that only that one gets its old outcome."""
+        """One of the commands is in the log already: one by one, so that only that one gets its old outcome."""
         if len(planned) == 1:
             outcome = await self._first_outcome(planned[0].letter)
             self._settle(planned[0].letter, outcome or Unavailable("the log contradicts itself about this command"))

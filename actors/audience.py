@@ -226,7 +226,7 @@ class Audiences:
     def _show(self, topic: Topic, record: Recorded) -> None:
         try:
             topic.deliver(record)
-        except Exception:  # a state that does not go with the record; the other streams' listeners must still hear theirs
+        except Exception:  # it does not go with the topic's state; the other streams must still be heard
             log.exception("a record could not be delivered", event_id=record.id)
             topic.abandon()
 

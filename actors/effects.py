@@ -29,8 +29,8 @@ class Surroundings:
     """What every actor's effects share: the nursery, the performers by effect class, and the way to the actors."""
 
     def __init__(
-        self, nursery: trio.Nursery, performers: Mapping[type, Perform], ask: Callable[[str, Any, Stamp], Awaitable[Outcome]],
-        stamp: Callable[[Recorded], Stamp], backoff: Backoff,
+        self, nursery: trio.Nursery, performers: Mapping[type, Perform],
+        ask: Callable[[str, Any, Stamp], Awaitable[Outcome]], stamp: Callable[[Recorded], Stamp], backoff: Backoff,
     ) -> None:  # fmt: skip
         self.nursery, self.performers, self.ask, self.stamp, self.backoff = nursery, performers, ask, stamp, backoff
 
@@ -75,7 +75,7 @@ class Effects:
         with scope:
             try:
                 await self._persevere(actor, effect, cause, scope)
-            except* Exception:  # noqa: BLE001  # beside a Cancelled, which goes on its way
+            except* Exception:  # beside a Cancelled, which goes on its way
                 log.exception("effect failed", stream=actor.stream, effect=effect)
         if self.running.get(effect) is scope:
             del self.running[effect]

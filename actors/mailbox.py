@@ -1,4 +1,4 @@
-"""The bounded queue in front of every actor. Putting is synchronous: a letter is in it, or the answer is Busy at once."""
+"""The bounded queue in front of every actor. Putting is synchronous: the letter is in, or the answer is Busy at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOK = Look()
 
 
 class Letter:
-    """A command on its way, with the one who waits for its outcome. `crashes` counts how often it took its actor down."""
+    """A command on its way, with the one who waits for its outcome. `crashes`: how often it took its actor down."""
 
     __slots__ = ("_settle", "command", "crashes", "stamp")
 
@@ -65,7 +65,7 @@ class Mailbox:
         return True
 
     def put_back(self, letters: Iterable[Letter]) -> None:
-        """Return letters to the front, in their order; they were counted before and may exceed the limit for a moment."""
+        """Return letters to the front, in their order; counted before, they may exceed the limit for a moment."""
         if self._letters is None:
             self._letters = deque()
         self._letters.extendleft(reversed(list(letters)))

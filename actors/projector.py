@@ -22,7 +22,7 @@ log = structlog.get_logger("callboard.projector")
 
 
 async def follow(store: EventStore, after: int, take: Callable[[Recorded], None], backoff: Backoff) -> None:
-    """Give `take` every record behind position `after`, in commit order, once; for ever, through failures of the log."""
+    """Give `take` every record behind position `after`, in commit order, once; for ever, through the log's failures."""
     failures = 0
     while True:
         subscription = store.subscribe(after=after)
@@ -84,7 +84,7 @@ class BoardKeeper:
 
 
 async def load_board(store: EventStore, empty: Board, restore: Callable[[SavedBoard], Board]) -> Board:
-    """The board as last saved, or the empty one. A checkpoint that cannot be read, or is ahead of the log, is dropped."""
+    """The board as last saved, or the empty one. A checkpoint that is unreadable, or ahead of the log, is dropped."""
     saved = await store.load_checkpoint(CHECKPOINT)
     if saved is None or saved[0] > store.head:
         return empty

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -131,15 +131,15 @@ class System:
         """Wake every stream whose work may have been cut off by the end of the last run."""
         await self.board_current()
         for stream in sorted(self.board.outstanding):
-            while not await self._wakes(stream):
-                await trio.sleep(1.0)
+            await self._wake(stream)
 
-    async def _wakes(self, stream: StreamName) -> bool:
-        try:
-            await self.look(stream)
-        except StoreUnavailable:
-            return False
-        return True
+    async def _wake(self, stream: StreamName) -> None:
+        while True:
+            try:
+                await self.look(stream)
+                return
+            except StoreUnavailable:
+                await trio.sleep(1.0)
 
 
 @asynccontextmanager
@@ -158,7 +158,10 @@ async def open_system(
         def build(stream: StreamName, ended: Callable[[Actor], None]) -> Actor:
             return Actor(stream, deciders[stream.category], store, Effects(surroundings), actor_settings, ended)
 
-        surroundings = Surroundings(nursery, performers, lambda *letter: system.ask(*letter), follow_up, settings.backoff)
+        def ask(*letter: Any) -> Awaitable[Outcome]:
+            return system.ask(*letter)
+
+        surroundings = Surroundings(nursery, performers, ask, follow_up, settings.backoff)
         actor_settings = ActorSettings(settings.mailbox, settings.backoff)
         system = System(store, clock, identifiers, Directory(nursery, build), Audiences(deciders), keeper)
         nursery.start_soon(follow, store, store.head, system.show, settings.backoff)

@@ -158,6 +158,14 @@ def test_nothing_is_shown_before_hear_and_everything_above_its_version_after() -
     assert ear.versions == [3, 4, 5]
 
 
+def test_what_came_between_joining_and_hearing_is_shown_from_its_first_record_on() -> None:
+    log, ear = Log(), Ear()
+    membership = log.audiences.join(TALLY, Plain(), ear)
+    log.deliver(None, None)
+    membership.hear(log.states[0], 0)
+    assert ear.versions == [1, 2]
+
+
 def test_a_listener_ahead_of_the_deliveries_hears_nothing_twice() -> None:
     log, ear = Log(), Ear()
     records = [log.record(), log.record(), log.record()]
@@ -172,7 +180,7 @@ def interleavings(draw: st.DrawFn) -> list[tuple[str, int, int]]:
     steps = st.tuples(
         st.sampled_from(["join", "hear", "leave", "write", "deliver", "deliver"]), st.integers(0, 3), st.integers(0, 3)
     )
-    return draw(st.lists(steps, max_size=60))
+    return draw(st.lists(steps, min_size=draw(st.integers(0, 40)), max_size=60))
 
 
 @given(interleavings())

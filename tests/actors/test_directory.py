@@ -15,7 +15,8 @@ from trio.testing import MockClock
 
 from actors.system import SystemSettings
 from core.identifiers import Category, StreamName
-from core.messages import Accepted
+from core.messages import Accepted, Unavailable
+from core.ports import StoreUnavailable
 from eventstore.memory import MemoryStore
 from tests.actors.toys import (
     OTHER,
@@ -89,6 +90,21 @@ async def test_an_actor_with_letters_put_back_is_not_put_to_sleep(autojump_clock
         assert TALLY in system.directory
         await settle_down()
     assert isinstance(askers.outcome(0), Accepted)
+
+
+async def test_an_actor_that_finds_its_place_again_is_not_put_to_sleep(autojump_clock: MockClock) -> None:
+    store, awake = TroubledStore(), list[bool]()
+    async with running(store) as system:
+        store.after_append.append(StoreUnavailable("no answer"))
+        assert isinstance(await tell(system, TALLY, Add(1)), Unavailable)
+
+        def passivate() -> None:
+            system.directory.passivate(idle_since=trio.current_time())
+            awake.append(TALLY in system.directory)
+
+        store.at_each_point = passivate
+        await settle_down(1)
+    assert awake == [True]
 
 
 async def test_a_terminal_actor_leaves_at_once(autojump_clock: MockClock) -> None:

@@ -197,3 +197,13 @@ async def test_a_board_that_has_not_moved_is_not_saved_again(autojump_clock: Moc
     async with running(store, run=1) as system:
         await system.board_current()
     assert store.saved == [1]
+
+
+async def test_a_system_that_is_cancelled_still_saves_its_board(autojump_clock: MockClock) -> None:
+    store = CountingStore()
+    with trio.CancelScope() as scope:
+        async with running(store) as system:
+            await tell(system, TALLY, Add(1))
+            await system.board_current()
+            scope.cancel()
+    assert store.saved == [1]
