@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
+import os
 import time
 from collections.abc import Callable
 
-_SYSTEM_RANDOM_BITS = random.SystemRandom().getrandbits
+_POOL_BYTES = 8192
 _SEED_BITS = 73
 _TAIL_BITS = 74
 """Bits of a UUIDv7 behind time, version and variant. A new millisecond seeds one bit less, as room to count up."""
@@ -28,6 +28,26 @@ class SystemClock:
         return self._latest
 
 
+class PooledRandomness:
+    """The system's randomness, fetched some kilobytes at a time.
+
+    Each fetch is a system call that gives up the interpreter's lock, and so may wait for any other thread: with a
+    fetch an id, ids cost thirty times as much while the log is being written.
+    """
+
+    def __init__(self, fetch: Callable[[int], bytes] = os.urandom) -> None:
+        self._fetch = fetch
+        self._pool, self._at = b"", 0
+
+    def bits(self, count: int) -> int:
+        """That many random bits, none of which was or will be given again."""
+        size = (count + 7) // 8
+        if self._at + size > len(self._pool):
+            self._pool, self._at = self._fetch(_POOL_BYTES), 0
+        start, self._at = self._at, self._at + size
+        return int.from_bytes(self._pool[start : self._at], "big") >> size * 8 - count
+
+
 class TimeOrderedIdentifiers:
     """`core.ports.Identifiers`: UUIDv7 texts, each greater than all before it, also inside one millisecond.
 
@@ -39,10 +59,10 @@ class TimeOrderedIdentifiers:
     def __init__(
         self,
         source: Callable[[], int] = time.time_ns,
-        random_bits: Callable[[int], int] = _SYSTEM_RANDOM_BITS,
+        random_bits: Callable[[int], int] | None = None,
     ) -> None:
         self._source = source
-        self._random_bits = random_bits
+        self._random_bits = random_bits or PooledRandomness().bits
         self._millisecond = -1
         self._head = ""
         self._tail = 0

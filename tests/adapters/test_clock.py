@@ -4,7 +4,7 @@ import random
 import uuid
 from collections.abc import Iterable
 
-from adapters.clock import SystemClock, TimeOrderedIdentifiers
+from adapters.clock import PooledRandomness, SystemClock, TimeOrderedIdentifiers
 
 NOON_NS = 1_760_000_000_123_456_789
 
@@ -72,3 +72,22 @@ def test_the_same_seed_draws_the_same_ids() -> None:
 def test_two_sources_of_ids_do_not_meet() -> None:
     ours, theirs = TimeOrderedIdentifiers(Dial([NOON_NS])), TimeOrderedIdentifiers(Dial([NOON_NS]))
     assert not {ours.new() for _ in range(1000)} & {theirs.new() for _ in range(1000)}
+
+
+def test_pooled_randomness_fetches_seldom_and_gives_no_byte_twice() -> None:
+    fetched = []
+
+    def fetch(size: int) -> bytes:
+        fetched.append(bytes((len(fetched) * 31 + n) % 251 for n in range(size)))
+        return fetched[-1]
+
+    randomness = PooledRandomness(fetch)
+    drawn = [randomness.bits(32) for _ in range(3000)]
+    assert len(fetched) == 2
+    whole = b"".join(value.to_bytes(4, "big") for value in drawn)
+    assert whole == b"".join(fetched)[: len(whole)]
+
+
+def test_pooled_randomness_gives_as_many_bits_as_asked_for() -> None:
+    randomness = PooledRandomness(lambda size: b"\xff" * size)
+    assert [randomness.bits(count) for count in (1, 9, 73)] == [1, 2**9 - 1, 2**73 - 1]
