@@ -1,4 +1,4 @@
-"""The bounded queue in front of every actor. Putting is synchronous: the letter is in, or the answer is Busy at once."""
+"""The bounded queue in front of every actor. Putting is synchronous: a letter is in, or answered Busy at once."""
 
 from __future__ import annotations
 
