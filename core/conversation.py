@@ -512,8 +512,9 @@ def _walk(start: Phase, path: tuple[Phase, ...], metadata: dict[str, Any] | None
 
 
 def feedback_fields(feedback: Feedback) -> dict[str, Any]:
-    """The feedback as the log and the wire have it."""
-    return {name: getattr(feedback, name) for name in feedback.__struct_fields__}
+    """The feedback as the log and the wire have it: lists, so that what is decided again equals what was stored."""
+    fields = {name: getattr(feedback, name) for name in feedback.__struct_fields__}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
 # --- evolve -----------------------------------------------------------------------------------------------------

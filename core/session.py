@@ -233,6 +233,13 @@ class ExpireSession(Struct, frozen=True, gc=False):
     now: int
 
 
+ANSWERS: dict[RequestKind, tuple[type, type]] = {
+    RequestKind.TOOL: (SucceedToolCall, FailToolCall),
+    RequestKind.RATES: (QuoteRates, FailRates),
+    RequestKind.TRANSCRIPTION: (SucceedTranscription, FailTranscription),
+}
+"""The commands that settle each kind of request."""
+
 Requesting = RequestToolCall | RequestRates | RequestTranscription
 Settling = SucceedToolCall | FailToolCall | QuoteRates | FailRates | SucceedTranscription | FailTranscription
 Departing = LeaveDevice | LoseDevices | DisconnectDevices
@@ -656,13 +663,15 @@ def _request_transcription(state: Session, command: RequestTranscription) -> tup
 
 
 def _settle(state: Session, command: Settling) -> tuple[Event, ...]:
-    """An answer from outside; of no consequence when the request is answered already."""
+    """An answer from outside; of no consequence when the request is answered already, or is of another kind."""
     request = state.numbered(command.number)
-    if request is None:
+    if request is None or not isinstance(command, ANSWERS[request.kind]):
         return ()
     number, id, request_id, broadcast = request.number, request.id, request.request_id, request.broadcast
     match command:
         case SucceedToolCall(_, result):
+            if not _is_whole(request.tool_name, result):
+                return _settle(state, FailToolCall(number, "the tool's answer is not what it should be"))
             shown = _consequence(request, result)
             return (ToolCallSucceeded(number, id, request_id, broadcast, result), *shown)
         case FailToolCall(_, error):
@@ -679,10 +688,18 @@ def _settle(state: Session, command: Settling) -> tuple[Event, ...]:
             assert_never(command)
 
 
+def _is_whole(tool_name: str, result: Any) -> bool:
+    if tool_name == "create_label":
+        return isinstance(result, dict) and all(key in result for key in LABEL_KEYS)
+    return isinstance(result, list) and all(
+        isinstance(quote, dict) and isinstance(quote.get("price"), int | float) for quote in result
+    )
+
+
 def _consequence(request: Request, result: Any) -> tuple[Event, ...]:
     """What all devices are to know of a tool's result: the label, or the cheapest of the quotes."""
     if request.tool_name == "create_label":
-        label = {key: result.get(key) for key in LABEL_KEYS}
+        label = {key: result[key] for key in LABEL_KEYS}
         return (ContextUpdated("label_created", request.request_id, label, None),)
     if not result:
         return ()
