@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
+import structlog
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -38,3 +40,14 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     fail_instead_of_skipping(report)
     return report
+
+
+@pytest.fixture(autouse=True)
+def every_test_leaves_the_log_as_it_was() -> Iterator[None]:
+    """A test that sets up the log gives it this test's own output, which is closed for all who come after."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    for left_over in [handler for handler in logging.root.handlers if handler not in handlers]:
+        logging.root.removeHandler(left_over)
+    logging.root.setLevel(level)
