@@ -28,19 +28,19 @@ class Scripted:
     dialect: Odd
     settlements: list[Outcome] = field(default_factory=list)
 
-    def opened(self, now: int) -> Sequence[Output]:  # noqa: ARG002
+    def opened(self, now: int) -> Sequence[Output]:
         return self.dialect.at_first
 
-    def received(self, frame: str | bytes, now: int) -> Sequence[Output]:  # noqa: ARG002
+    def received(self, frame: str | bytes, now: int) -> Sequence[Output]:
         return self.dialect.receive(self, frame)
 
-    def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:  # noqa: ARG002
+    def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:
         return self.dialect.settle(outcome)
 
-    def recalled(self, stream: StreamName, state: Any, version: int, now: int) -> Sequence[Output]:  # noqa: ARG002
+    def recalled(self, stream: StreamName, state: Any, version: int, now: int) -> Sequence[Output]:
         return (Write(f"recalled at {version}: {state.interim}".encode()),)
 
-    def closed(self, now: int) -> Sequence[Output]:  # noqa: ARG002
+    def closed(self, now: int) -> Sequence[Output]:
         return self.dialect.at_last(self.handshake)
 
 
@@ -66,19 +66,19 @@ class Odd:
     def connect(self, handshake: Handshake) -> Scripted:
         return Scripted(handshake, self)
 
-    def render(self, record: Recorded, state: Any) -> Frame | None:  # noqa: ARG002
+    def render(self, record: Recorded, state: Any) -> Frame | None:
         match record.event:
             case InterimHeard(text):
                 return Frame(f"{record.version}: {text}".encode(), self.reach)
             case _:
                 return None
 
-    def farewell(self, record: Recorded, state: Any) -> Close | None:  # noqa: ARG002
+    def farewell(self, record: Recorded, state: Any) -> Close | None:
         return None
 
 
 class Unconnectable(Odd):
-    def connect(self, handshake: Handshake) -> Scripted:  # noqa: ARG002
+    def connect(self, handshake: Handshake) -> Scripted:
         raise RuntimeError("a fault of the dialect")
 
 
