@@ -31,7 +31,7 @@ class Stamp(Struct, frozen=True, gc=False):
 
     @property
     def client_command_id(self) -> str | None:
-        """The command id, where a client chose it: an effect's own commands are caused by an event, a client's by none."""
+        """The command id, where a client chose it: an effect's commands are caused by an event, a client's by none."""
         return self.command_id if self.causation_id is None else None
 
 

@@ -23,7 +23,7 @@ class Identifiers(Protocol):
     """A source of ids nobody has used before."""
 
     def new(self) -> str:
-        """A UUID in its usual text form; later ones sort after earlier ones (version 7), so that indexes grow at one end."""
+        """A UUID in its usual text form; later ones sort after earlier ones (version 7): indexes grow at one end."""
 
 
 class WrongExpectedVersion(Exception):
@@ -71,7 +71,9 @@ class EventStore(Protocol):
     def head(self) -> int:
         """The last durable position, 0 for an empty log."""
 
-    async def append(self, stream: StreamName, decisions: Sequence[Decision], *, expected_version: int) -> tuple[Recorded, ...]:
+    async def append(
+        self, stream: StreamName, decisions: Sequence[Decision], *, expected_version: int
+    ) -> tuple[Recorded, ...]:
         """Make all events of all `decisions` durable, in order and together, or none.
 
         Cancelled: either they are all there or none is. Raises WrongExpectedVersion, DuplicateCommand,
@@ -97,7 +99,7 @@ class EventStore(Protocol):
         """A view's position and saved form, None when it has none. Raises StoreUnavailable."""
 
     async def save_checkpoint(self, name: str, position: int, view: bytes) -> None:
-        """Replace a view's checkpoint. Checkpoints are derived: losing one costs time, never truth. Raises StoreUnavailable."""
+        """Replace a view's checkpoint, which is derived: losing it costs time, never truth. Raises StoreUnavailable."""
 
 
 class Turn(Struct, frozen=True, gc=False):
