@@ -31,7 +31,7 @@ lint: $(READY) ## Check style, types and the import rules
 	@$(BIN)/lint-imports
 
 bench: $(READY) ## Measure throughput and latency on this machine
-	@$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.bench $(ARGS)
 
 pins: ## Renew constraints.txt with the newest versions pyproject.toml allows
 	@rm -rf build/pins && $(PYTHON) -m venv build/pins

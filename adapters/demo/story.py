@@ -106,9 +106,11 @@ class Story:
         heard = await self._laptop.until("transcript_update", accumulated_transcript=FIRST)
         self._line("phone", "speaks", FIRST)
         self._say(f"the laptop has the transcript, as event {heard['seq']}")
-        before = len(self._laptop.frames)
+        before_phone, before = len(self._phone.frames), len(self._laptop.frames)
         answered = await self._ask(FIRST)
         heard = await self._laptop.until("ai_response", before)
+        await self._laptop.until("state_update", before, current_state="waiting_for_user")
+        await self._phone.until("state_update", before_phone, current_state="waiting_for_user")
         expect(answered["ai_response"] == heard["payload"]["content"], "REST and the sockets tell the same answer")
         await trio.sleep(self._pace)
 
@@ -205,6 +207,8 @@ class Story:
             case "ai_response", {"content": content}:
                 self._print_piece(content.removeprefix(self._printed))
                 self._console.print()
+            case _:
+                pass  # the story tells of the others itself
 
     def _print_piece(self, text: str) -> None:
         self._printed += text

@@ -27,7 +27,7 @@ class Plain:
         self._to, self._crash_at = to, crash_at
 
     def connect(self, handshake: Handshake) -> Connection:
-        raise NotImplementedError(handshake)
+        raise AssertionError(f"no socket connects here: {handshake}")
 
     def render(self, record: Recorded, state: Tally) -> Frame | None:
         self.rendered.append(record.version)

@@ -75,7 +75,7 @@ def test_two_sources_of_ids_do_not_meet() -> None:
 
 
 def test_pooled_randomness_fetches_seldom_and_gives_no_byte_twice() -> None:
-    fetched = []
+    fetched: list[bytes] = []
 
     def fetch(size: int) -> bytes:
         fetched.append(bytes((len(fetched) * 31 + n) % 251 for n in range(size)))

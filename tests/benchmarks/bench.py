@@ -16,10 +16,10 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import load
 import trio
 import trio.testing
 from rich.console import Console
@@ -29,6 +29,7 @@ from core.identifiers import StreamName
 from core.messages import Accepted
 from eventstore.memory import MemoryStore
 from eventstore.sqlite import open_sqlite
+from tests.benchmarks import load
 
 console = Console(width=None if sys.stdout.isatty() else 140)
 
@@ -64,9 +65,9 @@ def durable_commands(bench: Bench) -> None:
     for actors, clients, most in ((1, 1, 4000), (10, 1, 10_000), (100, 1, 40_000), (100, 8, 60_000), (1000, 1, 60_000)):
         count = bench.commands(most)
         took = bench.in_turns(
-            ours=lambda a=actors, c=clients, n=count: trio.run(load.through_actors, bench.folder, a, c, n),
-            save=lambda a=actors: load.through_save(bench.folder, a, bench.commands(3000)),
-            raw=lambda a=actors, c=clients, n=count: load.through_raw_sqlite(bench.folder, a, a * c, n),
+            ours=partial(trio.run, load.through_actors, bench.folder, actors, clients, count),
+            save=partial(load.through_save, bench.folder, actors, bench.commands(3000)),
+            raw=partial(load.through_raw_sqlite, bench.folder, actors, actors * clients, count),
         )
         rate, p50, p99 = max(took["ours"])
         save, raw = max(took["save"]), max(took["raw"])
@@ -125,7 +126,8 @@ def growth(bench: Bench) -> tuple[Path, int]:
             await system.board_current()
             streams = await load.opened(system, 100)
             await load.ClosedLoop(system, streams, 1, 2000).run()
-            return 1e6 / await load.ClosedLoop(system, streams, 1, bench.commands(20_000)).run()
+            rate = await load.ClosedLoop(system, streams, 1, bench.commands(20_000)).run()
+            return 1e6 / rate
 
     took = bench.in_turns(small=lambda: trio.run(cost, paths["small"]), large=lambda: trio.run(cost, paths["large"]))
     small, big = min(took["small"]), min(took["large"])

@@ -81,12 +81,16 @@ class Typist:
 
     async def _listen(self, wire: WebSocketConnection) -> None:
         while True:
-            text = await wire.get_message()
+            text = str(await wire.get_message())
             frame = json.decode(text)
             if "seq" in frame:
                 self.seen.append((frame["seq"], text))
-            word = self.pending.pop(frame.get("command_id", ""), None) if frame["type"] != "error" else None
+            self._note_acknowledged(frame)
             async with self._room:
-                if word is not None:
-                    self.acknowledged[frame["command_id"]] = word
                 self._room.notify_all()
+
+    def _note_acknowledged(self, frame: dict[str, Any]) -> None:
+        """A frame with one of our ids that is no error says that the command is done."""
+        command_id = frame.get("command_id", "")
+        if frame["type"] != "error" and command_id in self.pending:
+            self.acknowledged[command_id] = self.pending.pop(command_id)
