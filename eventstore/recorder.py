@@ -9,10 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent, Tracking
+from eventsourcing.persistence import IntegrityError, InterfaceError, PersistenceError, StoredEvent, Tracking
 from eventsourcing.sqlite import (
     SQLiteConnection,
     SQLiteConnectionPool,
@@ -59,18 +60,39 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, view TEXT NOT NULL)",
 )
 
+ROWS_PER_STATEMENT = tuple(2**n for n in range(9, -1, -1))
+"""Sizes of the INSERT statements: few, so that each is prepared once; and a batch of any size takes few of them."""
+STATEMENTS = 64
+"""Prepared statements a connection keeps."""
 WAL_PAGES = 8000
 """Pages in the write-ahead log before it is folded into the file: 32 MB, so that hot pages are written less often."""
 CACHE_KIB = 65536
 """Page cache of the connection that writes."""
 
 
+Head = tuple[int, bytes]
+"""Position and hash of the last event."""
+
+
 class LogConnectionPool(SQLiteConnectionPool):
     """Connections as durable as the log promises, and never a checkpoint by a reader."""
 
     def _create_connection(self) -> SQLiteConnection:
-        connection = super()._create_connection()
+        try:
+            opened = sqlite3.connect(
+                self.db_name,
+                uri=True,
+                check_same_thread=False,  # a pool's connection serves one thread after the other
+                isolation_level=None,
+                timeout=self.lock_timeout or 5,
+                cached_statements=STATEMENTS,  # the library's own pool keeps a single one, and parses all others anew
+            )
+        except sqlite3.Error as error:
+            raise InterfaceError(error) from error
+        opened.row_factory = sqlite3.Row
+        connection = SQLiteConnection(opened, self.max_age)
         cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         return connection
@@ -101,6 +123,11 @@ class LogRecorder(SQLiteProcessRecorder):
         super().__init__(datastore, events_table_name=TABLE)
         marks = ", ".join("CAST(? AS TEXT)" if name in ("state", "command") else "?" for name in (*COLUMNS, "hash"))
         self.insert_events_statement = f"INSERT INTO {TABLE} VALUES ({marks})"
+        self._inserts = {
+            # OR FAIL: whoever inserts rolls back by himself, so SQLite need not keep a journal of each statement.
+            size: f"INSERT OR FAIL INTO {TABLE} VALUES {', '.join([f'({marks})'] * size)}"
+            for size in ROWS_PER_STATEMENT
+        }
         self.select_events_statement = (
             "SELECT originator_id, originator_version, topic, CAST(state AS BLOB) AS state "
             f"FROM {TABLE} WHERE originator_id=? "
@@ -127,17 +154,29 @@ class LogRecorder(SQLiteProcessRecorder):
 
     def insert_rows(self, cursor: SQLiteCursor, rows: Sequence[Row]) -> int:
         """Chain and insert rows (COLUMNS without the position) in an open write transaction; the last position."""
-        position, head = self.head(cursor)
+        return self.insert_behind(cursor, self.head(cursor), rows)[0]
+
+    def insert_behind(self, cursor: SQLiteCursor, head: Head, rows: Sequence[Row]) -> Head:
+        """The same, for one who knows the head. Where he is wrong, the position is taken: IntegrityError."""
+        position, previous = head
         chained = []
         for row in rows:
             position += 1
             columns = (position, *row)
-            head = link(head, columns)
-            chained.append((*columns, head))
-        cursor.executemany(self.insert_events_statement, chained)
-        return position
+            previous = link(previous, columns)
+            chained.append((*columns, previous))
+        self._insert(cursor, chained)
+        return position, previous
 
-    def head(self, cursor: SQLiteCursor) -> tuple[int, bytes]:
+    def _insert(self, cursor: SQLiteCursor, chained: Sequence[Row]) -> None:
+        """Many rows a statement: SQLite gives up the interpreter's lock once a statement, not once a row."""
+        at = 0
+        for size in ROWS_PER_STATEMENT:
+            while len(chained) - at >= size:
+                cursor.execute(self._inserts[size], list(chain.from_iterable(chained[at : at + size])))
+                at += size
+
+    def head(self, cursor: SQLiteCursor) -> Head:
         """Position and hash of the last event; 0 and GENESIS for an empty log."""
         cursor.execute(f"SELECT rowid, hash FROM {TABLE} ORDER BY rowid DESC LIMIT 1")
         row = cursor.fetchone()

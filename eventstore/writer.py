@@ -16,9 +16,20 @@ import structlog
 import trio
 
 from core.identifiers import StreamName
+from core.messages import Decision, Recorded
 from core.ports import DuplicateCommand, StoreUnavailable, WrongExpectedVersion
 from eventstore.chain import Row
-from eventstore.recorder import IntegrityError, LogRecorder, PersistenceError, SQLiteConnection, SQLiteCursor, immediate
+from eventstore.recorder import (
+    Head,
+    IntegrityError,
+    LogRecorder,
+    PersistenceError,
+    SQLiteConnection,
+    SQLiteCursor,
+    immediate,
+)
+from eventstore.rows import to_records
+from eventstore.subscription import Tail
 
 MOST_ROWS = 4000
 """Rows in one transaction, beyond which further appends wait for the next."""
@@ -36,16 +47,19 @@ log = structlog.get_logger("callboard.writer")
 
 
 class Append:
-    """Rows to be written together, and what became of them. `last` is the position of the last, once durable."""
+    """Decisions to be written together, as rows, and what became of them: their records once durable, or the error."""
 
-    __slots__ = ("command_ids", "error", "expected_version", "last", "on_durable", "rows", "stream", "task")
+    __slots__ = (
+        "command_ids", "decisions", "error", "expected_version", "last", "records", "rows", "stream", "task",
+    )  # fmt: skip
 
     def __init__(
-        self, stream: StreamName, expected_version: int, rows: Sequence[Row], command_ids: Sequence[str],
-        on_durable: Callable[[Append], None],
+        self, stream: StreamName, expected_version: int, decisions: Sequence[Decision], rows: Sequence[Row],
+        command_ids: Sequence[str],
     ) -> None:  # fmt: skip
-        self.stream, self.expected_version, self.rows, self.command_ids = stream, expected_version, rows, command_ids
-        self.on_durable = on_durable
+        self.stream, self.expected_version, self.decisions = stream, expected_version, decisions
+        self.rows, self.command_ids = rows, command_ids
+        self.records: tuple[Recorded, ...] = ()
         self.task: trio.lowlevel.Task | None = None
         self.error: Exception | None = None
         self.last = 0
@@ -72,19 +86,18 @@ class WriterStatistics:
 class Writer:
     """The one that writes. `run` is the thread; `write` is for tasks.
 
-    `on_found` hears, on the event loop, how far the log really is when a fault had left that in doubt.
+    The tail gets every commit, on the event loop; and how far the log really is when a fault had left that in doubt.
     """
 
-    def __init__(
-        self, recorder: LogRecorder, connect: Callable[[], SQLiteConnection], on_found: Callable[[int], None]
-    ) -> None:
+    def __init__(self, recorder: LogRecorder, connect: Callable[[], SQLiteConnection], tail: Tail) -> None:
         self.statistics = WriterStatistics()
-        self._recorder, self._connect, self._on_found = recorder, connect, on_found
+        self._recorder, self._connect, self._tail = recorder, connect, tail
         self._in_doubt = False
         self._queue: queue.SimpleQueue[Append | Job | None] = queue.SimpleQueue()
         self._waiting = 0
         self._connection: SQLiteConnection | None = None
         self._versions: dict[str, int] = {}
+        self._head: Head | None = None
         self._closed = False
         self._trio = trio.lowlevel.current_trio_token()
 
@@ -116,9 +129,13 @@ class Writer:
     def _report(self, batch: list[Append | Job]) -> None:
         """Tell the tail and the tasks, in commit order."""
         self._waiting -= len(batch)
+        committed = list[Recorded]()
         for item in batch:
             if isinstance(item, Append) and item.error is None:
-                item.on_durable(item)
+                first = item.last - len(item.rows)
+                item.records = to_records(item.stream, item.decisions, item.expected_version, first)
+                committed.extend(item.records)
+        self._tail.extend(committed)
         for item in batch:
             if item.task is not None:
                 trio.lowlevel.reschedule(item.task)
@@ -163,7 +180,7 @@ class Writer:
                 self._commit_together(connection, batch)
             except (IntegrityError, *UNWRITABLE):
                 self.statistics.rewritten += 1
-                self._versions.clear()
+                self._forget()
                 self._commit_singly(connection, batch)
         except (sqlite3.Error, PersistenceError, OSError) as fault:
             self._fail(batch, StoreUnavailable(f"the log cannot be written: {fault}"))
@@ -176,13 +193,13 @@ class Writer:
         if self._in_doubt:
             with immediate(connection) as cursor:
                 position, _ = self._recorder.head(cursor)
-            self._trio.run_sync_soon(self._on_found, position)
+            self._trio.run_sync_soon(self._tail.skip_to, position)
             self._in_doubt = False
 
     def _fail(self, batch: list[Append | Job], error: StoreUnavailable) -> None:
         self.statistics.failed += 1
         self._in_doubt = True
-        self._versions.clear()
+        self._forget()
         self._discard_connection()
         for item in batch:
             item.error = StoreUnavailable(*error.args)
@@ -209,8 +226,11 @@ class Writer:
                     appended[item.stream] = item.expected_version + len(item.rows)
                 elif item.stream in appended and item.command_ids:
                     raise IntegrityError("whether it repeats a command of this very batch shows once that is written")
-            last = self._recorder.insert_rows(cursor, rows) if rows else 0
-        self._number(batch, last - len(rows))
+            head = self._head or self._recorder.head(cursor)
+            if rows:
+                head = self._recorder.insert_behind(cursor, head, rows)
+        self._head = head
+        self._number(batch, head[0] - len(rows))
         self._remember(appended)
         self._count(len(rows))
 
@@ -274,6 +294,11 @@ class Writer:
                 return DuplicateCommand(item.stream, command_id)
             seen.add(command_id)
         return None
+
+    def _forget(self) -> None:
+        """What is remembered of the log spares reading it; where it may be wrong, the log is read again."""
+        self._versions.clear()
+        self._head = None
 
     def _remember(self, appended: dict[str, int]) -> None:
         if len(self._versions) > MOST_VERSIONS:

@@ -25,7 +25,7 @@ from core.conversation import (
 )
 from core.identifiers import StreamName
 from core.messages import Decision, Stamp
-from eventstore.sqlite import open_sqlite
+from eventstore.opening import open_sqlite
 
 STREAM = StreamName("conversation-ada")
 Run = Callable[..., tuple[int, str, str]]

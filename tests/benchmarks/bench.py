@@ -24,11 +24,12 @@ import trio
 import trio.testing
 from rich.console import Console
 
+from adapters.bootstrap import settle_interpreter
 from core.conversation import UpdateTranscript, conversation
 from core.identifiers import StreamName
 from core.messages import Accepted
 from eventstore.memory import MemoryStore
-from eventstore.sqlite import open_sqlite
+from eventstore.opening import open_sqlite
 from tests.benchmarks import load
 
 console = Console(width=None if sys.stdout.isatty() else 140)
@@ -198,6 +199,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the results go")
     parser.add_argument("--only", default="", help="comma-separated: commands, recovery, growth, memory")
     options = parser.parse_args()
+    settle_interpreter()
     with tempfile.TemporaryDirectory(prefix="callboard-bench-") as folder:
         bench = Bench(Path(folder), 0.02 if options.quick else 1.0, 1 if options.quick else 3)
         run(bench, set(filter(None, options.only.split(","))) or {"commands", "recovery", "growth", "memory"})

@@ -25,8 +25,8 @@ from core.messages import Accepted, Outcome
 from core.ports import EventStore
 from eventstore.chain import GENESIS, Row, link
 from eventstore.codec import commands, events
+from eventstore.opening import open_sqlite
 from eventstore.recorder import CACHE_KIB, SCHEMA, TABLE, WAL_PAGES
-from eventstore.sqlite import open_sqlite
 
 TEXT = "hello there, how are you doing on this fine day"
 

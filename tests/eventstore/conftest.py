@@ -9,7 +9,8 @@ import pytest
 
 from core.ports import EventStore
 from eventstore.memory import MemoryStore
-from eventstore.sqlite import SQLiteStore, open_sqlite
+from eventstore.opening import open_sqlite
+from eventstore.sqlite import SQLiteStore
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from core.identifiers import StreamName
 from core.messages import Decision, Recorded
 from core.ports import DuplicateCommand, EventStore, WrongExpectedVersion
 from eventstore.memory import MemoryStore
-from eventstore.sqlite import open_sqlite
+from eventstore.opening import open_sqlite
 from tests.eventstore.logs import assert_chained, heard, said, stream, whole
 
 STREAMS = [stream(name) for name in "ab"]

@@ -10,7 +10,7 @@ import pytest
 
 from core.messages import Decision, Stamp
 from eventstore.chain import COLUMNS, GENESIS, Break, Row, Verification, link
-from eventstore.sqlite import open_sqlite
+from eventstore.opening import open_sqlite
 from tests.eventstore.logs import raw, said, say, stream
 
 A, B = stream("a"), stream("b")

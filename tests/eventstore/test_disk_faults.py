@@ -18,8 +18,9 @@ import trio
 import trio.testing
 
 from core.ports import DuplicateCommand, StoreUnavailable
+from eventstore.opening import open_sqlite
 from eventstore.recorder import LogDatastore, SQLiteConnection, SQLiteCursor
-from eventstore.sqlite import SQLiteStore, open_sqlite
+from eventstore.sqlite import SQLiteStore
 from tests.eventstore.logs import (
     PATIENCE,
     Follower,

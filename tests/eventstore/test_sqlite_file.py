@@ -11,8 +11,9 @@ import trio
 import trio.testing
 
 from core.ports import DuplicateCommand, StoreUnavailable, WrongExpectedVersion
+from eventstore.opening import open_sqlite, open_sqlite_read_only
 from eventstore.recorder import LogDatastore
-from eventstore.sqlite import SQLiteStore, open_sqlite, open_sqlite_read_only
+from eventstore.sqlite import SQLiteStore
 from tests.eventstore.logs import (
     PATIENCE,
     Follower,

@@ -15,7 +15,8 @@ from core.identifiers import StreamName
 from core.messages import Decision, Stamp
 from core.ports import DuplicateCommand, StoreUnavailable, WrongExpectedVersion
 from eventstore.codec import UnknownName
-from eventstore.sqlite import SQLiteStore, open_sqlite
+from eventstore.opening import open_sqlite
+from eventstore.sqlite import SQLiteStore
 from tests.eventstore.logs import (
     PATIENCE,
     assert_chained,
@@ -43,7 +44,7 @@ async def test_a_log_that_is_being_written_is_opened_by_nobody_else(durable: SQL
 def test_the_lock_holds_between_processes_and_dies_with_its_owner(path: Path) -> None:
     program = (
         "import sys, trio, pathlib\n"
-        "from eventstore.sqlite import open_sqlite\n"
+        "from eventstore.opening import open_sqlite\n"
         "async def main():\n"
         "    async with open_sqlite(pathlib.Path(sys.argv[1])):\n"
         "        print('open', flush=True)\n"
@@ -124,6 +125,31 @@ async def test_what_cannot_be_stored_fails_alone(durable: SQLiteStore, path: Pat
     assert outcomes[0] is outcomes[2] is None
     assert isinstance(outcomes[1], (ValueError, OverflowError))
     assert texts(await whole(durable)) == ["-", "a", "b"]
+    await assert_chained(durable)
+
+
+async def test_what_was_written_of_an_append_before_its_fault_is_taken_back(durable: SQLiteStore, path: Path) -> None:
+    """The time is one the chain can hash and SQLite cannot store, so that the fault comes after the first rows."""
+    unwritable = Decision(Stamp("c", 1 << 63), said("-").command, said("never").events)
+    appended: list[Exception] = []
+
+    async def fail() -> None:
+        with pytest.raises(OverflowError) as fault:
+            await durable.append(A, [said(*"abcdefgh"), unwritable], expected_version=0)
+        appended.append(fault.value)
+
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            with locked(path):
+                nursery.start_soon(say, durable, stream("first"), "-")
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                nursery.start_soon(fail)
+                nursery.start_soon(say, durable, B, "b")
+                await trio.testing.wait_all_tasks_blocked(0.01)
+    assert len(appended) == 1
+    assert texts(await whole(durable)) == ["-", "b"]
+    await say(durable, A, "a1")
+    assert_sound(await whole(durable))
     await assert_chained(durable)
 
 
