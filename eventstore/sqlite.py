@@ -17,7 +17,8 @@ from eventstore.codec import Undecodable, UnknownName, events
 from eventstore.recorder import TABLE, LogDatastore, PersistenceError
 from eventstore.rows import to_rows
 from eventstore.subscription import LogSubscription, Tail
-from eventstore.writer import Append, Job, Writer, WriterStatistics
+from eventstore.waiting import Append, Job, WriterStatistics
+from eventstore.writer import Writer
 
 READERS = 4
 """Threads that read at one time."""
