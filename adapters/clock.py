@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 from collections.abc import Callable
 
 _POOL_BYTES = 8192
-_SEED_BITS = 73
+_UNSEEDED_BITS = 3 * 32 - 73
 _TAIL_BITS = 74
 """Bits of a UUIDv7 behind time, version and variant. A new millisecond seeds one bit less, as room to count up."""
 
@@ -29,7 +30,7 @@ class SystemClock:
 
 
 class PooledRandomness:
-    """The system's randomness, fetched some kilobytes at a time.
+    """The system's randomness as 32-bit words, fetched some kilobytes at a time.
 
     Each fetch is a system call that gives up the interpreter's lock, and so may wait for any other thread: with a
     fetch an id, ids cost thirty times as much while the log is being written.
@@ -37,21 +38,19 @@ class PooledRandomness:
 
     def __init__(self, fetch: Callable[[int], bytes] = os.urandom) -> None:
         self._fetch = fetch
-        self._pool, self._at = b"", 0
+        self._words = array("I")
 
-    def bits(self, count: int) -> int:
-        """That many random bits, none of which was or will be given again."""
-        size = (count + 7) // 8
-        if self._at + size > len(self._pool):
-            self._pool, self._at = self._fetch(_POOL_BYTES), 0
-        start, self._at = self._at, self._at + size
-        return int.from_bytes(self._pool[start : self._at], "big") >> size * 8 - count
+    def word(self) -> int:
+        """32 random bits, none of which was or will be given again."""
+        if not self._words:
+            self._words.frombytes(self._fetch(_POOL_BYTES))
+        return self._words.pop()
 
 
 class TimeOrderedIdentifiers:
     """`core.ports.Identifiers`: UUIDv7 texts, each greater than all before it, also inside one millisecond.
 
-    `source` gives ns UTC since the epoch, `random_bits(n)` n random bits. Within a millisecond, and while the clock
+    `source` gives ns UTC since the epoch, `random_word()` 32 random bits. Within a millisecond, and while the clock
     runs backwards, the part behind the time counts up by random steps, so that ids stay hard to guess. One object
     belongs to one thread.
     """
@@ -59,10 +58,10 @@ class TimeOrderedIdentifiers:
     def __init__(
         self,
         source: Callable[[], int] = time.time_ns,
-        random_bits: Callable[[int], int] | None = None,
+        random_word: Callable[[], int] | None = None,
     ) -> None:
         self._source = source
-        self._random_bits = random_bits or PooledRandomness().bits
+        self._random_word = random_word or PooledRandomness().word
         self._millisecond = -1
         self._head = ""
         self._tail = 0
@@ -73,7 +72,7 @@ class TimeOrderedIdentifiers:
         if millisecond > self._millisecond:
             self._start(millisecond)
         else:
-            self._tail += 1 + self._random_bits(32)
+            self._tail += 1 + self._random_word()
             if self._tail >> _TAIL_BITS:
                 self._start(self._millisecond + 1)
         tail = self._tail
@@ -82,4 +81,5 @@ class TimeOrderedIdentifiers:
     def _start(self, millisecond: int) -> None:
         self._millisecond = millisecond
         self._head = f"{millisecond >> 16:08x}-{millisecond & 0xFFFF:04x}-7"
-        self._tail = self._random_bits(_SEED_BITS)
+        word = self._random_word
+        self._tail = (word() << 64 | word() << 32 | word()) >> _UNSEEDED_BITS

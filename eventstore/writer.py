@@ -31,8 +31,8 @@ from eventstore.rows import to_records
 from eventstore.subscription import Tail
 from eventstore.waiting import Append, Job, WriterStatistics
 
-MOST_ROWS = 4000
-"""Rows in one transaction, beyond which further appends wait for the next."""
+MOST_ROWS = 192
+"""Rows in one transaction, beyond which further appends wait for the next: few enough to fit into one statement."""
 MOST_WAITING = 20_000
 """Appends that may wait for the writer; more are told to come back."""
 MOST_VERSIONS = 100_000
@@ -139,11 +139,14 @@ class Writer:
         try:
             connection = self._connection = self._connection or self._connect()
             self._settle_doubt(connection)
+            appends = [item for item in batch if isinstance(item, Append)]
             try:
-                self._commit_together(connection, batch)
+                if len(appends) == len(batch):
+                    self._commit_together(connection, appends)
+                else:
+                    self._commit_singly(connection, batch)
             except (IntegrityError, *UNWRITABLE):
                 self.statistics.rewritten += 1
-                self._forget()
                 self._commit_singly(connection, batch)
         except (sqlite3.Error, PersistenceError, OSError) as fault:
             self._fail(batch, StoreUnavailable(f"the log cannot be written: {fault}"))
@@ -175,36 +178,31 @@ class Writer:
             except (sqlite3.Error, PersistenceError):
                 log.warning("a connection to the log could not be closed")
 
-    def _commit_together(self, connection: SQLiteConnection, batch: list[Append | Job]) -> None:
-        appended = dict[str, int]()
-        with immediate(connection) as cursor:
-            rows: list[Row] = []
-            for item in batch:
-                if isinstance(item, Job):
-                    item.work(cursor)
-                    continue
-                item.error = self._conflict(cursor, item, appended)
-                if item.error is None:
-                    rows.extend(item.rows)
-                    appended[item.stream] = item.expected_version + len(item.rows)
-                elif item.stream in appended and item.command_ids:
-                    raise IntegrityError("whether it repeats a command of this very batch shows once that is written")
-            head = self._head or self._recorder.head(cursor)
-            if rows:
-                head = self._recorder.insert_behind(cursor, head, rows)
-        self._head = head
-        self._number(batch, head[0] - len(rows))
+    def _commit_together(self, connection: SQLiteConnection, batch: list[Append]) -> None:
+        appended, rows = dict[str, int](), list[Row]()
+        cursor = connection.cursor()
+        for item in batch:
+            item.error = self._conflict(cursor, item, appended)
+            if item.error is None:
+                rows.extend(item.rows)
+                appended[item.stream] = item.expected_version + len(item.rows)
+            elif item.stream in appended and item.command_ids:
+                raise IntegrityError("whether it repeats a command of this very batch shows once that is written")
+        before = self._head or self._recorder.head(cursor)
+        self._head = self._recorder.append_rows(connection, before, rows) if rows else before
+        self._number(batch, before[0])
         self._remember(appended)
         self._count(len(rows))
 
-    def _number(self, batch: list[Append | Job], position: int) -> None:
+    def _number(self, batch: list[Append], position: int) -> None:
         for item in batch:
-            if isinstance(item, Append) and item.error is None:
+            if item.error is None:
                 position += len(item.rows)
                 item.last = position
 
     def _commit_singly(self, connection: SQLiteConnection, batch: list[Append | Job]) -> None:
-        """The same in one transaction, but with a savepoint for each, so that one conflict stays one."""
+        """In one transaction too, but with a savepoint for each, so that one conflict stays one; and jobs with them."""
+        self._forget()
         appended = dict[str, int]()
         with immediate(connection) as cursor:
             for item in batch:

@@ -26,7 +26,7 @@ from rich.console import Console
 
 from adapters.bootstrap import settle_interpreter
 from adapters.demo.server import Server
-from core.conversation import UpdateTranscript, conversation
+from core.conversation import conversation
 from core.identifiers import StreamName
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite

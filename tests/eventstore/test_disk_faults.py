@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import pytest
 import trio
@@ -57,6 +57,24 @@ class Disk:
 Mood = Callable[[], Literal["well", "lost", "durable"]]
 
 
+class CommitsByItself(SQLiteCursor):
+    """A cursor for which the same holds of an INSERT that is its own transaction."""
+
+    def __init__(self, cursor: SQLiteCursor, mood: Mood) -> None:
+        super().__init__(cursor.sqlite_cursor)
+        self._mood = mood
+
+    def execute(self, *args: Any, **kwargs: Any) -> None:
+        if not args[0].startswith("INSERT") or self.sqlite_cursor.connection.in_transaction:
+            super().execute(*args, **kwargs)
+            return
+        mood = self._mood()
+        if mood != "lost":
+            super().execute(*args, **kwargs)
+        if mood != "well":
+            raise sqlite3.OperationalError("disk I/O error")
+
+
 class Commits:
     """A connection whose COMMIT reports an I/O error, before or after it took effect, or works; as its mood is."""
 
@@ -64,7 +82,7 @@ class Commits:
         self._connection, self._mood = connection, mood
 
     def cursor(self) -> SQLiteCursor:
-        return self._connection.cursor()
+        return CommitsByItself(self._connection.cursor(), self._mood)
 
     def commit(self) -> None:
         mood = self._mood()
