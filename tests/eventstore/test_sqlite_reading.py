@@ -85,9 +85,7 @@ async def test_there_is_nothing_to_read_where_there_is_no_log(path: Path) -> Non
         "DELETE FROM stored_events",
     ],
 )
-async def test_the_table_refuses_to_change_what_was_recorded(
-    durable: SQLiteStore, path: Path, statement: str
-) -> None:
+async def test_the_table_refuses_to_change_what_was_recorded(durable: SQLiteStore, path: Path, statement: str) -> None:
     await say(durable, A, "one", "two")
     before = await durable.read_rows()
     with raw(path) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
