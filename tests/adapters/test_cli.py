@@ -178,6 +178,15 @@ def test_every_bad_setting_of_serve_is_named_at_once(run: Run) -> None:
     assert "--bind" in err
 
 
+def test_auth_that_would_not_be_enforced_is_refused(run: Run) -> None:
+    code, _, err = run(
+        "serve", "--auth", "jwt", "--jwt-secret", "s" * 32, "--store", "memory:", "--bind", "127.0.0.1:0"
+    )
+    assert code == 1
+    assert "jwt is not built yet" in err
+    assert len(err.splitlines()) == 1
+
+
 def test_a_second_server_on_one_log_is_refused(run: Run, tmp_path: Path) -> None:
     async def hold() -> tuple[int, str, str]:
         async with open_sqlite(tmp_path / "log.db"):
@@ -212,3 +221,10 @@ def test_serve_help_lists_every_setting() -> None:
     for setting in SETTINGS:
         assert setting.flag in ended.stdout
         assert setting.env in ended.stdout
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for setting in SETTINGS:
+        default = f"`{setting.shown}`" if setting.default is not None else setting.shown
+        assert f"| `{setting.env}` | {default} | {setting.help} |" in readme
