@@ -50,7 +50,8 @@ class BoardKeeper:
 
     def _take(self, record: Recorded) -> None:
         self.board.apply(record)
-        self._moved.unpark_all()
+        if self._moved:
+            self._moved.unpark_all()
         if self.board.position - self._saved >= CHECKPOINT_EVERY:
             self._due.set()
 
