@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from actors.backoff import Backoff
 from actors.effects import Effects
@@ -184,7 +185,9 @@ class Actor:
         if isinstance(decided, Rejected):
             if not version:  # there is no stream whose history could tell of it
                 return Planned(letter, None, decided, state, version)
-            decision = Decision(letter.stamp, letter.command, (CommandRejected.of(decided),))
+            # Told to come back, the sender may come back with the same id: then it is to be decided anew.
+            stamp = letter.stamp if decided.retry_after is None else replace(letter.stamp, command_id=None)
+            decision = Decision(stamp, letter.command, (CommandRejected.of(decided),))
             return Planned(letter, decision, decided, state, version + 1)
         if not decided:
             return Planned(letter, None, None, state, version)

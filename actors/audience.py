@@ -130,7 +130,10 @@ class Topic:
     def abandon(self) -> None:
         """The topic cannot go on: close everybody's socket and let them go."""
         for membership in [*self._joining, *(member for group in self._groups.values() for member in group)]:
-            self._dismiss(membership, CRASHED, SORRY)
+            try:
+                self._dismiss(membership, CRASHED, SORRY)
+            except Exception:  # one listener's fault must not keep the others, or the fan-out, from going on
+                log.exception("a listener could not be closed", connection_id=membership.listener.connection_id)
 
     def _hold(self, membership: Membership, record: Recorded) -> None:
         membership.held.append(record)

@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import trio
 
@@ -44,7 +45,7 @@ DECIDERS: Mapping[Category, AnyDecider] = {
 async def open_store(address: StoreAddress) -> AsyncIterator[EventStore]:
     """The log at `address`, this process being its writer. Raises StoreUnavailable."""
     if address.path is None:
-        yield MemoryStore()
+        yield MemoryStore(epoch=uuid4().hex[:16])
         return
     async with open_sqlite(address.path) as store:
         yield store

@@ -6,6 +6,7 @@ Whatever goes wrong is one line on stderr, the reason and the remedy, and an exi
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 import trio
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from adapters import history, logs
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
@@ -35,7 +37,7 @@ app.add_typer(log_app, name="log")
 WIDTH = 140
 """Columns where the output is no terminal and so has no width of its own."""
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else WIDTH)
 
 Store = Annotated[str, typer.Option("--store", envvar="CALLBOARD_STORE", help="The log: sqlite:///PATH", metavar="URL")]
 Stream = Annotated[
@@ -47,35 +49,49 @@ DEFAULT_STORE = "sqlite:///callboard.db"
 
 def main() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
     try:
-        app(standalone_mode=True)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush finds an open file
-        sys.exit(141)
-    except BaseExceptionGroup as group:
-        if group.subgroup(KeyboardInterrupt) is not None:
-            sys.exit(130)
-        _complain(group)
-    except Exception as error:  # noqa: BLE001  # what is no user's fault is raised again
-        _complain(error)
+        sys.exit(app(standalone_mode=False))
+    except BaseException as error:  # noqa: BLE001  # what is no user's fault is raised again
+        sys.exit(_exit_code(_sole(error)))
 
 
-def _complain(error: BaseException) -> None:
-    lines = complaints(error)
-    if lines is None:
-        raise error
-    for line in lines:
-        print(f"callboard: {line}", file=sys.stderr)
-    sys.exit(1)
+def _sole(error: BaseException) -> BaseException:
+    """The one exception in groups of one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _exit_code(error: BaseException) -> int | str | None:
+    """What to exit with, once the user is told. Raises `error` where it is a bug of ours."""
+    match error:
+        case SystemExit():
+            return error.code
+        case KeyboardInterrupt() | typer.Abort():
+            return 130
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the last flush finds an open file
+            return 141
+        case TyperException() if error.format_message().lstrip().startswith("Usage:") or not error.format_message():
+            print(error.format_message())
+            return 2
+        case TyperException():
+            print(f"callboard: {error.format_message()} See callboard --help.", file=sys.stderr)
+            return 2
+        case Exception() if (lines := complaints(error)) is not None:
+            for line in lines:
+                print(f"callboard: {line}", file=sys.stderr)
+            return 1
+        case _:
+            raise error
 
 
 def complaints(error: BaseException) -> tuple[str, ...] | None:
     """What to tell the user of an error that is no bug of ours: reason and remedy; None for a bug."""
     match error:
-        case BaseExceptionGroup() if len(error.exceptions) == 1:
-            return complaints(error.exceptions[0])
         case BadSetting(complaints=found):
             return tuple(found)
         case StoreUnavailable() | MalformedStreamName() | history.NoSuchHistory() | Unusable() | DemoFailed():
@@ -126,6 +142,7 @@ async def _set_on_signal(shutdown: trio.Event) -> None:
     """A signal asks the server to finish; Ctrl-C, pressed again, ends it at once."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for number in signals:
+            print("Callboard finishes what is under way and stops; Ctrl-C ends it at once", file=sys.stderr)
             if shutdown.is_set() and number == signal.SIGINT:
                 raise KeyboardInterrupt
             shutdown.set()
@@ -180,9 +197,12 @@ def replay(
 
 
 @app.command()
-def verify(store: Store = DEFAULT_STORE) -> None:
-    """Check the hash chain of the whole log: nothing altered, missing, inserted or reordered."""
-    if not run(lambda: history.verify(address(store), out)):
+def verify(
+    store: Store = DEFAULT_STORE,
+    head: Annotated[str, typer.Option(help="A head noted earlier: tells whether events were cut off since")] = "",
+) -> None:
+    """Check the hash chain of the whole log: nothing altered, missing, inserted or reordered up to its end."""
+    if not run(lambda: history.verify(address(store), out, head.strip("…").lower())):
         sys.exit(1)
 
 

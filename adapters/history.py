@@ -11,6 +11,7 @@ import trio
 from msgspec import json, to_builtins
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from adapters import timeline
 from adapters.bootstrap import DECIDERS, open_history
@@ -20,7 +21,7 @@ from core.identifiers import Category, StreamName
 from core.messages import Recorded
 from eventstore.chain import Verification
 from eventstore.codec import events
-from eventstore.sqlite import SQLiteStore
+from eventstore.sqlite import BEFORE_ALL, SQLiteStore
 
 PAGE = 2000
 """Events read at a time."""
@@ -125,21 +126,33 @@ async def state_at(address: StoreAddress, name: str, version: int, out: Console)
     out.out(json.format(json.encode(body), indent=2).decode(), highlight=False)
 
 
-async def verify(address: StoreAddress, out: Console) -> bool:
-    """Check the chain; say what holds, or what is the first thing that does not."""
-    check = Verification()
+async def verify(address: StoreAddress, out: Console, noted: str = "") -> bool:
+    """Check the chain; say what holds, or what is the first thing that does not.
+
+    A chain cannot know that events were cut off at its end. Who noted a head earlier gives its first characters as
+    `noted`: the log must have come through there.
+    """
+    check, seen = Verification(), not noted
     async with open_history(address) as store:
         columns = TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         bar = Progress(*columns, console=out, transient=True)
         with bar if out.is_terminal else nullcontext():
             task = bar.add_task("", total=store.head)
-            while rows := await store.read_rows(after=check.position, limit=PAGE):
+            after = BEFORE_ALL
+            while rows := await store.read_rows(after=after, limit=PAGE):
                 if check.check(rows) is not None:
                     break
+                after = check.position
+                seen = seen or any(row[-1].hex().startswith(noted) for row in rows)
                 bar.update(task, completed=check.position)
     if check.broken is not None:
         at = check.broken
-        out.print(f"[bold red]The chain is broken[/] at position {at.position:,} ({at.event}): {at.reason}.")
+        told = f" at position {at.position:,} ({timeline.shorten(at.event)}): {at.reason}."
+        out.print(Text("The chain is broken", "bold red").append(told, "default"))
+        return False
+    if not seen:
+        told = ": its end was cut off, or it is another log."
+        out.print(Text("The chain does not come through the head noted", "bold red").append(told, "default"))
         return False
     out.print(f"[bold green]The chain holds[/]: {check.position:,} events; head {check.head.hex()[:16]}…")
     return True

@@ -30,12 +30,20 @@ class Row(Struct, frozen=True):
 
 
 def clock_time(time: int) -> str:
-    return f"{datetime.fromtimestamp(time / 1e6, UTC):%H:%M:%S.%f}"[:-3]
+    return _moment(time, "%H:%M:%S.%f")[:-3]
+
+
+def _moment(time: int, form: str) -> str:
+    """A stored time; also where somebody stored one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(time / 1e6, UTC).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return f"{time} µs ??"
 
 
 def shorten(text: str) -> str:
-    """One line of at most MOST_SHOWN characters."""
-    flat = " ".join(text.split())
+    """One line of at most MOST_SHOWN characters, none of which a terminal would obey."""
+    flat = "".join(character if character.isprintable() else "�" for character in " ".join(text.split()))
     return flat if len(flat) <= MOST_SHOWN else f"{flat[: MOST_SHOWN - 1]}…"
 
 
@@ -43,7 +51,7 @@ def log_line(record: Recorded, name: str) -> Text:
     """One event on one line, for `log tail` and `log show`."""
     stamp = record.stamp
     line = Text(f"{record.position:>7} ", "dim")
-    line.append(f"{datetime.fromtimestamp(stamp.time / 1e6, UTC):%Y-%m-%d} {clock_time(stamp.time)} ", "dim")
+    line.append(_moment(stamp.time, "%Y-%m-%d ") + clock_time(stamp.time) + " ", "dim")
     line.append(record.id, "cyan").append(" ").append(name, "bold").append(" ")
     line.append(shorten(json.encode(record.event).decode()))
     line.append(f" · {stamp.principal}{' via ' + stamp.origin if stamp.origin else ''}", "dim")
@@ -71,7 +79,7 @@ def tell(records: Sequence[Recorded], decider: AnyDecider) -> Group:
 def _heading(records: Sequence[Recorded], decider: AnyDecider) -> Text:
     seconds = (records[-1].stamp.time - records[0].stamp.time) / 1e6
     ended = decider.is_terminal(decider.fold(decider.initial, (record.event for record in records)))
-    began = f"{datetime.fromtimestamp(records[0].stamp.time / 1e6, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    began = _moment(records[0].stamp.time, "%Y-%m-%d %H:%M:%S") + " UTC"
     line = Text(str(records[0].stream), "bold cyan")
     return line.append(f"  {began} · {len(records)} events in {seconds:.1f} s · {'over' if ended else 'open'}", "dim")
 

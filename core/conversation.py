@@ -346,7 +346,7 @@ class Conversation(Struct, frozen=True):
 
 
 def decide(state: Conversation, command: Command) -> tuple[Event, ...] | Rejected:
-    """What happens when `command` meets `state`; () when it has been overtaken by events (effects and leaves only)."""
+    """What happens when `command` meets `state`; () when events overtook it (effects, leaves, late joins)."""
     match command:
         case OpenConversation():
             return _open(state, command)
@@ -354,6 +354,8 @@ def decide(state: Conversation, command: Command) -> tuple[Event, ...] | Rejecte
             return Rejected("conversation_not_found", "Conversation not found")
         case LeaveClient():
             return _leave(state, command)
+        case JoinClient() if state.phase is Phase.ENDED:
+            return ()  # it is shown the end; the log of what is over does not grow by it
         case BeginReply() | AddReplyPiece() | CompleteReply() | FailReply():
             return _draft(state, command)
         case _ if state.phase is Phase.ENDED:

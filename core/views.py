@@ -86,6 +86,7 @@ class Board:
         event = record.event
         kind = type(event)
         if kind is CommandRejected:
+            self._touch(record)
             return
         hint = self._hints.get(kind) or self._learn(kind, record.stream)
         opens = hint(event)
@@ -93,10 +94,15 @@ class Board:
             self._mark(record.stream, opens)
         if kind is ConversationOpened:
             self._summaries[record.stream] = _opened(record)
-        elif (summary := self._summaries.get(record.stream)) is not None:
+        elif (summary := self._touch(record)) is not None and (fold := _FOLDS.get(kind)) is not None:
+            fold(summary, event)
+
+    def _touch(self, record: Recorded) -> ConversationSummary | None:
+        """Something was done there, be it in vain."""
+        summary = self._summaries.get(record.stream)
+        if summary is not None:
             summary.last_activity = record.stamp.time
-            if (fold := _FOLDS.get(kind)) is not None:
-                fold(summary, event)
+        return summary
 
     def _learn(self, kind: type, stream: StreamName) -> Hint:
         """A type of event belongs to one category, so its decider is looked up once."""

@@ -31,6 +31,7 @@ async def open_sqlite(
     `connect` makes the connection that writes; tests have their faults from there. Raises StoreUnavailable when the
     file is no log, cannot be opened, or another process writes to it.
     """
+    path = await trio.to_thread.run_sync(path.resolve)  # one lock for one file, by whatever name
     with _sole_writer(path):
         await trio.to_thread.run_sync(_refuse_foreign, path)
         datastore = LogDatastore(_uri(path, "rwc"), lock_timeout=lock_timeout)
@@ -49,7 +50,7 @@ async def open_sqlite(
 async def open_sqlite_read_only(path: Path) -> AsyncIterator[SQLiteStore]:
     """The log in `path` for reading, also while a server writes to it. Raises StoreUnavailable when there is none."""
     if not await trio.to_thread.run_sync(_refuse_foreign, path):
-        raise StoreUnavailable(f"there is no log at {path}")
+        raise StoreUnavailable(f"there is no log at {path}; name one with --store sqlite:///PATH")
     datastore = LogDatastore(_uri(path, "ro"))
     try:
         epoch, head = await trio.to_thread.run_sync(_identify, datastore, path)
@@ -144,7 +145,8 @@ def _sole_writer(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StoreUnavailable(f"another process is serving {path}") from None
+            remedy = "stop it, or give this one another --store"
+            raise StoreUnavailable(f"another process is serving {path}; {remedy}") from None
         yield
     finally:
         os.close(lock)

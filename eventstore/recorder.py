@@ -31,7 +31,7 @@ IDENTITY = "log_identity"
 
 SCHEMA = (
     f"""CREATE TABLE IF NOT EXISTS {TABLE} (
-        rowid INTEGER PRIMARY KEY,
+        rowid INTEGER PRIMARY KEY CHECK (rowid > 0),
         originator_id TEXT NOT NULL,
         originator_version INTEGER NOT NULL,
         topic TEXT NOT NULL,
@@ -92,7 +92,10 @@ class LogConnectionPool(SQLiteConnectionPool):
         opened.row_factory = sqlite3.Row
         connection = SQLiteConnection(opened, self.max_age)
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
+        if "mode=ro" not in self.db_name:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            if (mode := cursor.fetchone()[0]) != "wal":
+                raise InterfaceError(f"this file system allows no write-ahead log: SQLite keeps to {mode!r}")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         return connection

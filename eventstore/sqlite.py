@@ -20,6 +20,8 @@ from eventstore.subscription import LogSubscription, Tail
 from eventstore.waiting import Append, Job, WriterStatistics
 from eventstore.writer import Writer
 
+BEFORE_ALL = -(1 << 63)
+"""A position before any a row can have, so that rows put in where no event can be are found too."""
 READERS = 4
 """Threads that read at one time."""
 
@@ -78,7 +80,7 @@ class SQLiteStore:
     async def read_outcome(self, stream: StreamName, command_id: str) -> tuple[Recorded, ...]:
         return await self._read(self._select_outcome, stream, command_id)
 
-    async def read_rows(self, *, after: int = 0, limit: int = 1000) -> list[Row]:
+    async def read_rows(self, *, after: int = BEFORE_ALL, limit: int = 1000) -> list[Row]:
         """The stored rows (chain.COLUMNS and the hash), as they are: for verification. Raises StoreUnavailable."""
         query = f"SELECT {_ROW} FROM {TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?"
         return await self._read(self._select, query, (after, limit))

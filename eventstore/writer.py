@@ -160,15 +160,30 @@ class Writer:
             with immediate(connection) as cursor:
                 position, _ = self._recorder.head(cursor)
             self._trio.run_sync_soon(self._tail.skip_to, position)
+            log.info("the log can be written again", position=position)
             self._in_doubt = False
 
     def _fail(self, batch: list[Append | Job], error: StoreUnavailable) -> None:
         self.statistics.failed += 1
+        if not self._in_doubt:
+            log.error("the log cannot be written", reason=str(error))
         self._in_doubt = True
         self._forget()
         self._discard_connection()
+        batch.extend(self._others_waiting())
         for item in batch:
             item.error = StoreUnavailable(*error.args)
+
+    def _others_waiting(self) -> list[Append | Job]:
+        """All that waits behind a fault fails with it, rather than each for as long as a lock is waited for."""
+        waiting: list[Append | Job] = []
+        for _ in range(self._queue.qsize()):
+            item = self._queue.get_nowait()
+            if item is None:
+                self._queue.put(None)
+            else:
+                waiting.append(item)
+        return waiting
 
     def _discard_connection(self) -> None:
         connection, self._connection = self._connection, None

@@ -23,18 +23,7 @@ from adapters.web.outlet import Outlet
 from adapters.web.resume import retell
 from adapters.web.settings import WebSettings
 from core.decider import AnyDecider
-from core.dialect import (
-    Close,
-    Connection,
-    Dialect,
-    Handshake,
-    Hear,
-    Listen,
-    Output,
-    Recall,
-    Tell,
-    Write,
-)
+from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Write
 from core.identifiers import Category, StreamName
 from core.messages import Busy, Outcome, Stamp, Unavailable
 from core.ports import StoreUnavailable
@@ -161,7 +150,9 @@ class Socket:
 
     def _closing(self) -> None:
         """The outlet takes nothing more: leave now, for a slow client may take long to be rid of."""
-        if not self._left:
+        for membership in self._memberships.values():
+            membership.leave()
+        if not self._left and self._nursery.child_tasks:  # without any the nursery is closing, and `run` leaves anyway
             self._nursery.start_soon(self._leave)
 
     async def _flush(self, wire: Websocket) -> tuple[int, str]:

@@ -349,3 +349,17 @@ async def test_a_watcher_of_a_system_sees_what_is_recorded_while_it_watches(auto
         with system.audiences.watch(TALLY) as coming:
             await tell(system, TALLY, Add(2))
             assert (await coming.receive()).event == Added(2)
+
+
+def test_a_listener_that_cannot_be_closed_keeps_nobody_else_from_being_closed() -> None:
+    class Stubborn(Ear):
+        def close(self, code: int, reason: str) -> None:
+            raise RuntimeError("closed to new arrivals")
+
+    log = Log()
+    ears = [Stubborn("boot.1"), Ear("boot.2"), Stubborn("boot.3"), Ear("boot.4")]
+    for ear in ears:
+        log.member(Plain(crash_at=1), ear)
+    log.deliver()
+    assert [ear.closes for ear in ears] == [[], [1011], [], [1011]]
+    assert log.audiences.count(TALLY) == 0

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from actors.system import SystemSettings
 from adapters.gateways.drafting import draft_reply
 from core.conversation import (
+    MAX_WAITING,
     ClientJoined,
     DraftReply,
     EndConversation,
@@ -22,10 +23,11 @@ from core.conversation import (
     ReplyBegun,
     ReplyInterrupted,
     ReplyPieceAdded,
+    RequestPhase,
     Role,
     Say,
 )
-from core.messages import Accepted, Recorded
+from core.messages import Accepted, Recorded, Refused
 from core.ports import Prompt, StoreUnavailable
 from eventstore.memory import MemoryStore
 from tests.actors.toys import (
@@ -240,3 +242,17 @@ async def test_an_effects_job_goes_on_through_the_passivation_of_others(autojump
             await settle_down(5)
         state, _ = await system.look(TALLY)
         assert [event.how for event in state.ended] == ["done"]
+
+
+async def test_who_was_told_to_come_back_may_come_back_with_the_same_id(autojump_clock: MockClock) -> None:
+    async with running(MemoryStore()) as system:
+        await tell(system, TALK, OpenConversation())
+        for n in range(MAX_WAITING):
+            await tell(system, TALK, Say(f"m{n}", f"r{n}", "hello"))
+        refusal = await tell(system, TALK, Say("m", "r", "hello"), "again")
+        assert isinstance(refusal, Refused)
+        assert refusal.rejection.retry_after is not None
+        await tell(system, TALK, RequestPhase(Phase.WAITING_FOR_USER))
+        accepted = await tell(system, TALK, Say("m", "r", "hello"), "again")
+        assert isinstance(accepted, Accepted)
+        assert not accepted.repeated

@@ -132,6 +132,55 @@ def test_verify_names_the_first_event_that_was_altered(run: Run, store: str) -> 
     assert "conversation-ada@3" in out
 
 
+def test_verify_finds_an_event_put_in_where_no_event_can_be(run: Run, store: str) -> None:
+    log = sqlite3.connect(store.removeprefix("sqlite:///"))
+    log.execute("PRAGMA ignore_check_constraints = ON")
+    log.execute(
+        "INSERT INTO stored_events SELECT -7, originator_id, 7, topic, state, recorded_at, correlation_id, "
+        "causation_id, command_id, principal, origin, command, hash FROM stored_events LIMIT 1"
+    )
+    log.commit()
+    log.close()
+    code, out, _ = run("verify", "--store", store)
+    assert code == 1
+    assert "position -7" in out
+
+
+def test_verify_with_a_head_noted_earlier_tells_that_the_end_was_cut_off(run: Run, store: str) -> None:
+    head = run("verify", "--store", store)[1].split()[-1]
+    assert run("verify", "--store", store, "--head", head)[0] == 0
+    log = sqlite3.connect(store.removeprefix("sqlite:///"))
+    log.execute("DROP TRIGGER no_delete")
+    log.execute("DELETE FROM stored_events WHERE rowid = 6")
+    log.commit()
+    log.close()
+    assert run("verify", "--store", store)[0] == 0, "a chain alone cannot know"
+    code, out, _ = run("verify", "--store", store, "--head", head)
+    assert code == 1
+    assert "cut off" in out
+
+
+def test_what_a_terminal_would_obey_is_not_shown_as_it_is(run: Run, tmp_path: Path) -> None:
+    async def fill() -> None:
+        async with open_sqlite(tmp_path / "log.db") as store:
+            events = (ConversationOpened("x", "y", None, None, "api"), InterimHeard("a\x1b[31mb\x9bc"))
+            await store.append(STREAM, [Decision(Stamp("c", 10**18), OpenConversation(), events)], expected_version=0)
+
+    trio.run(fill)
+    for command in (("replay", "ada"), ("log", "show", "ada")):
+        code, out, _ = run(*command, "--store", f"sqlite:///{tmp_path / 'log.db'}")
+        assert code == 0, "and a time no calendar has is no fault"
+        assert not {"\x1b", "\x9b"} & set(out)
+
+
+@pytest.mark.parametrize("arguments", [("bogus",), ("serve", "--bogus"), ("replay", "x", "--at", "y")])
+def test_a_command_that_cannot_be_understood_is_one_line(run: Run, arguments: tuple[str, ...]) -> None:
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert err.startswith("callboard: ")
+    assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

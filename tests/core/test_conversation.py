@@ -397,10 +397,14 @@ def test_ending_interrupts_the_answers_and_lets_all_clients_go() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [say(1), EndConversation(), JoinClient("b.1"), RequestPhase(IDLE), UpdateTranscript("x")]
+    "command", [say(1), EndConversation(), RequestPhase(IDLE), UpdateTranscript("x")]
 )
 def test_nothing_more_can_be_asked_of_an_ended_conversation(command: Command) -> None:
     given(conversation, *been(ENDED)).when(command).rejected("conversation_ended").ends()
+
+
+def test_who_comes_when_it_is_over_leaves_no_trace() -> None:
+    given(conversation, *been(ENDED)).when(JoinClient("b.1")).then().ends()
 
 
 def test_pieces_of_an_answer_nobody_waits_for_can_still_be_folded() -> None:

@@ -77,11 +77,11 @@ def test_anything_that_happens_is_activity() -> None:
     assert rows == {"1": (1, 3), "2": (2, 4)}
 
 
-def test_a_refusal_is_no_activity_but_moves_the_position() -> None:
+def test_a_refusal_is_activity_too() -> None:
     view = board(log((ONE, opened()), (ONE, CommandRejected("busy", "no"))))
     summary = view.conversation(ONE)
     assert summary is not None
-    assert (summary.last_activity, view.position) == (1, 2)
+    assert (summary.last_activity, view.position) == (2, 2)
 
 
 def test_the_newest_come_first_page_by_page() -> None:

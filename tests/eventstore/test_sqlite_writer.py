@@ -193,3 +193,33 @@ async def test_what_is_in_no_catalog_is_refused_and_nothing_of_it_stays(durable:
     with pytest.raises(UnknownName, match="Unheard"):
         await durable.append(A, [said("one"), Decision(Stamp("c", 1), Unheard(), (Unheard(),))], expected_version=0)
     assert await durable.read_all() == []
+
+
+async def test_one_file_has_one_lock_by_whatever_name(durable: SQLiteStore, path: Path) -> None:
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    with pytest.raises(StoreUnavailable, match="another process"):
+        async with open_sqlite(link):
+            pass
+    await say(durable, A, "still here")
+
+
+async def test_whatever_waits_behind_a_fault_fails_with_it(path: Path) -> None:
+    """Not each batch for as long as a lock is waited for: nobody's asker, and no shutdown, may wait for that."""
+    failed = 0
+
+    async def fail(n: int) -> None:
+        nonlocal failed
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await say(store, stream(n), "in vain")
+        failed += 1
+
+    async with open_sqlite(path, lock_timeout=1) as store:
+        await say(store, A, "before")
+        with locked(path), trio.fail_after(4):
+            async with trio.open_nursery() as nursery:
+                for n in range(2000):
+                    nursery.start_soon(fail, n)
+        assert failed == 2000
+        await say(store, A, "after")
+        assert texts(await whole(store)) == ["before", "after"]

@@ -17,7 +17,7 @@ from core.conversation import Conversation, JoinClient, LeaveClient, Phase
 from core.decider import Rejected
 from core.dialect import Close, Handshake, Hear, Listen, Output, Recall, Tell, Write
 from core.identifiers import Category, MalformedStreamName, StreamName
-from core.messages import Accepted, Busy, Outcome, Recorded, Refused, Unavailable
+from core.messages import Accepted, Busy, Outcome, Refused, Unavailable
 
 MAX_HELD_COMMANDS = 64
 """Commands that may wait for this connection's own join."""
@@ -25,6 +25,9 @@ MAX_HELD_CHARACTERS = 16 * 1024 * 1024
 """Characters in the frames of the commands that wait; the first of them may be longer."""
 
 ENDED = Close(1000, "Conversation ended")
+FLOODED = Close(4008, "too much at once; come back with since")
+MAX_HELD_OUTPUTS = 1024
+"""Answers and commands that may wait behind the greeting; a client that sends more is closed."""
 NOT_FOUND = Close(1008, "Conversation not found")
 TRY_AGAIN = Close(1013, "Try again later")
 FAILED = Close(1011, "The conversation cannot be joined")
@@ -118,6 +121,10 @@ class ConversationsConnection:
             else:
                 output = self._complain("busy", "Still joining the conversation", now, 1.0, output.command_id)
         self._held.append(output)
+        if len(self._held) > MAX_HELD_OUTPUTS:
+            self._stage = Stage.CLOSED
+            self._held.clear()
+            return (FLOODED,)
         return ()
 
     # --- outcomes ---
@@ -126,13 +133,15 @@ class ConversationsConnection:
         match outcome:
             case Accepted(state=state) if state.is_legacy:
                 return self._turn_away(_NO_CONVERSATION, NOT_FOUND, now)
+            case Accepted(state=state) if state.phase is Phase.ENDED:
+                return self._welcome_to_the_end(outcome, now)
             case Accepted():
                 self._stage = Stage.TALKING
                 held, self._held = self._held, []
                 return (*self._welcome(outcome, now), *held)
-            case Refused(rejection, records):
+            case Refused(rejection):
                 self._joins = False
-                return self._join_refused(rejection, records, now)
+                return self._join_refused(rejection, now)
             case Busy(retry_after):
                 self._joins = False
                 return self._turn_away(error_fields("busy", _BUSY, retry_after), TRY_AGAIN, now)
@@ -151,6 +160,15 @@ class ConversationsConnection:
         status = () if own is None else (Write(own.body),)
         return greeting, *status, Hear(stream, state, version)
 
+    def _welcome_to_the_end(self, looked: Accepted, now: int) -> Sequence[Output]:
+        """The end; with all that was missed before it, where the client says since when."""
+        self._joins = False
+        since = self._resumes_from(looked.version)
+        if since is None:
+            return self._say_ended(now, seq=looked.version, epoch=self._handshake.epoch, recovered=False)
+        self._stage = Stage.CLOSED
+        return Recall(self._stream, since, looked.version), ENDED
+
     def _resumes_from(self, version: int) -> int | None:
         """The version to resume behind, None for a fresh snapshot: not asked for, another log's, or of the future."""
         query = self._handshake.query
@@ -159,11 +177,8 @@ class ConversationsConnection:
             return None
         return int(since)
 
-    def _join_refused(self, rejection: Rejected, records: tuple[Recorded, ...], now: int) -> Sequence[Output]:
+    def _join_refused(self, rejection: Rejected, now: int) -> Sequence[Output]:
         match rejection.code:
-            case "conversation_ended":
-                seq = records[-1].version if records else UNSET
-                return self._say_ended(now, seq=seq, epoch=self._handshake.epoch, recovered=False)
             case "conversation_not_found":
                 return self._turn_away(_NO_CONVERSATION, NOT_FOUND, now)
             case "busy":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import trio
@@ -18,8 +18,10 @@ from adapters.web.settings import WebSettings
 from core.conversation import (
     Command,
     Conversation,
+    EndConversation,
     MessageSaid,
     Phase,
+    PhaseEntered,
     ReplyFailed,
     ReplyInterrupted,
     Say,
@@ -27,6 +29,8 @@ from core.conversation import (
 )
 from core.identifiers import Category, StreamName
 from core.messages import Accepted, Recorded
+
+T = TypeVar("T")
 
 APOLOGY = "I'm sorry, I cannot answer just now. Please try again in a moment."
 KEYS = uuid.UUID("5b0c5d0e-5d0f-5f6b-9e55-6f2d3a1c7b42")
@@ -45,7 +49,7 @@ class Found(Struct, frozen=True):
 class Exchange(Struct, frozen=True):
     """A user's message and what came of it.
 
-    `answer` is None when it was interrupted before anything was said; `failed` when the model gave none, and `answer`
+    `answer` is None when it was interrupted, however far it had come; `failed` when the model gave none, and `answer`
     is an apology.
     """
 
@@ -77,11 +81,19 @@ class Desk:
         """Have the command done. `key` is its id for retries. Raises Problem when it is not."""
         return accepted(await self.system.ask(stream, command, self.system.stamp(command_id=key)))
 
-    async def ask_existing(self, id: str, command: Command) -> Accepted:
-        """The usual route: one command, with the request's Idempotency-Key, to a conversation that exists."""
+    async def ask_existing(self, id: str, command: Command, *kinds: type[T]) -> T:
+        """The usual route: one command, with the request's Idempotency-Key, to a conversation that exists.
+
+        Returns the last event of one of `kinds` it led to, now or the first time.
+        """
         key = command_id()
         found = await self.find(id)
-        return await self.ask(found.stream, command, key)
+        event: T = last_of(await self.ask(found.stream, command, key), *kinds).event
+        return event
+
+    async def end(self, id: str, reason: str = "ended") -> None:
+        if (await self.ask_existing(id, EndConversation(reason), PhaseEntered)).phase is not Phase.ENDED:
+            raise KEY_OF_ANOTHER
 
     async def say(
         self, stream: StreamName, content: str, *, audio_url: str | None = None, targets: tuple[str, ...] = (),
@@ -90,7 +102,10 @@ class Desk:
         """Say something as the user and wait for the answer; said again with the same key, it is the first exchange."""
         new = self.system.identifiers.new
         outcome = await self.ask(stream, Say(new(), new(), content, audio_url, targets), key)
-        return await self._answered(message_of(outcome))
+        said = last_of(outcome, MessageSaid)
+        if said.event.reply_id is None:  # the assistant's
+            raise KEY_OF_ANOTHER
+        return await self._answered(said)
 
     async def _answered(self, recorded: Recorded) -> Exchange:
         """The exchange `recorded` began. Raises Problem 503 when it takes too long; it may be asked for again."""
@@ -120,9 +135,9 @@ class Desk:
                 return Exchange(said, recorded, content, Phase.WAITING_FOR_USER, False)
             case ReplyFailed(reply_id=id) if id == said.reply_id:
                 return Exchange(said, recorded, APOLOGY, Phase.ERROR, True)
-            case ReplyInterrupted(reply_id=id, text=text) if id == said.reply_id:
+            case ReplyInterrupted(reply_id=id) if id == said.reply_id:
                 phase = (await self.find(recorded.stream.id, legacy=True)).phase
-                return Exchange(said, recorded, text or None, phase, False)
+                return Exchange(said, recorded, None, phase, False)
             case _:
                 return None
 
@@ -156,12 +171,15 @@ def stream_of(id: str) -> StreamName:
         raise not_found() from None
 
 
-def message_of(outcome: Accepted) -> Recorded:
-    """The message among the records. Raises Problem 422 when the key belongs to a request of another kind."""
-    for record in outcome.records:
-        if isinstance(record.event, MessageSaid):
+KEY_OF_ANOTHER = unprocessable((("header", "Idempotency-Key"), "This key was used for another kind of request"))
+
+
+def last_of(outcome: Accepted, *kinds: type[Any]) -> Recorded:
+    """The last record of such an event. Raises Problem 422 when the key belongs to a request of another kind."""
+    for record in reversed(outcome.records):
+        if isinstance(record.event, kinds):
             return record
-    raise unprocessable((("header", "Idempotency-Key"), "This key was used for another kind of request"))
+    raise KEY_OF_ANOTHER
 
 
 def fields(**more: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from adapters.web.conversations.desk import Desk, Exchange, Found, fields
 from adapters.web.conversations.transitions import pairs_tested
 from adapters.web.conversations.v2 import opened
 from adapters.web.requests import body_of, command_id
-from core.conversation import ConversationOpened, EndConversation, OpenConversation
+from core.conversation import ConversationOpened, OpenConversation
 
 INSTRUCTIONS = (
     "Connect to the WebSocket: the first frame shows the state of the conversation.",
@@ -70,7 +70,7 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
 
     @blueprint.delete("/api/test/conversations/<id>")
     async def delete_test_conversation(id: str) -> Response:
-        await desk.ask_existing(id, EndConversation("deleted"))
+        await desk.end(id, "deleted")
         return answer(fields(conversation_id=id, message="The conversation has ended; the log keeps its history"))
 
     @blueprint.get("/api/test/system-status")

@@ -39,8 +39,8 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
         before = await desk.find(id)
         steps = list(simulation(body))
         version, state = before.version, before.state
-        for n, command in enumerate(_commands(before.phase, steps)):
-            outcome = await desk.ask(before.stream, command, _step_key(key, n))
+        for role, command in _commands(before.phase, steps):
+            outcome = await desk.ask(before.stream, command, _step_key(key, role))
             version, state = outcome.version, outcome.state
         return answer(await _spoken(desk, before, steps, version, state))
 
@@ -57,16 +57,18 @@ def simulation(body: SpeechBody) -> Iterator[dict[str, Any]]:
         yield {"step": "final", "final_text": body.text, "confidence": body.confidence, "is_final": True}
 
 
-def _commands(phase: Phase, steps: list[dict[str, Any]]) -> Iterator[Command]:
+def _commands(phase: Phase, steps: list[dict[str, Any]]) -> Iterator[tuple[str, Command]]:
+    """Each with its role, which a retry finds again although the way to listening may be shorter then."""
     for step in TO_LISTENING.get(phase, (Phase.LISTENING,)):
-        yield RequestPhase(step, {"reason": "simulated_speech"})
+        yield f"phase/{step}", RequestPhase(step, {"reason": "simulated_speech"})
     for said in steps:
-        yield UpdateTranscript(said.get("interim_text"), said.get("final_text"), said["confidence"])
+        update = UpdateTranscript(said.get("interim_text"), said.get("final_text"), said["confidence"])
+        yield f"step/{said['step']}", update
 
 
-def _step_key(key: str | None, n: int) -> str | None:
+def _step_key(key: str | None, role: str) -> str | None:
     """The id of one of the commands a request stands for, so that the request as a whole can be retried."""
-    return None if key is None else hashlib.sha256(f"{key}/{n}".encode()).hexdigest()
+    return None if key is None else hashlib.sha256(f"{key}/{role}".encode()).hexdigest()
 
 
 async def _spoken(

@@ -9,9 +9,18 @@ from quart import Blueprint, Response
 
 from adapters.protocols import wire
 from adapters.web.answers import Problem, answer, unprocessable
-from adapters.web.conversations.desk import Desk, Found, fields, message_of
+from adapters.web.conversations.desk import Desk, Found, fields
 from adapters.web.requests import body_of, fields_of_body
-from core.conversation import GiveReply, Phase, RequestPhase, UpdateTranscript
+from core.conversation import (
+    FinalHeard,
+    GiveReply,
+    InterimHeard,
+    MessageSaid,
+    Phase,
+    PhaseEntered,
+    RequestPhase,
+    UpdateTranscript,
+)
 
 PHASES = tuple(phase.value for phase in Phase)
 
@@ -35,9 +44,8 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
 
     @blueprint.post("/api/conversations/<id>/state")
     async def post_state(id: str) -> Response:
-        requested = await _requested_phase()
-        await desk.ask_existing(id, requested)
-        return answer(_done(desk, id, new_state=requested.phase.value))
+        entered = await desk.ask_existing(id, await _requested_phase(), PhaseEntered)
+        return answer(_done(desk, id, new_state=entered.phase.value))
 
     @blueprint.get("/api/conversations/<id>/connections")
     async def get_connections(id: str) -> Response:
@@ -49,7 +57,7 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
     async def post_transcript(id: str) -> Response:
         body = await body_of(TranscriptBody)
         update = UpdateTranscript(body.interim_transcript, body.final_transcript, body.confidence)
-        await desk.ask_existing(id, update)
+        await desk.ask_existing(id, update, InterimHeard, FinalHeard)
         return answer(_done(desk, id))
 
     @blueprint.post("/api/conversations/<id>/ai-response")
@@ -57,7 +65,7 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
         body = await body_of(AiResponseBody)
         check_depth(body.feedback, "feedback")
         reply = GiveReply(desk.system.identifiers.new(), body.content, body.audio_url, body.feedback)
-        message_of(await desk.ask_existing(id, reply))
+        await desk.ask_existing(id, reply, MessageSaid)
         return answer(_done(desk, id))
 
 
@@ -68,15 +76,15 @@ def _done(desk: Desk, id: str, **more: Any) -> dict[str, Any]:
 async def _requested_phase() -> RequestPhase:
     """The body of POST state; its two mistakes are 400s with the texts of the contract."""
     body = await fields_of_body()
-    wanted, metadata = body.get("state"), body.get("metadata") or {}
+    wanted, metadata = body.get("state"), body.get("metadata")
     if wanted is None or wanted == "":
         raise Problem(400, "State is required")
-    if not isinstance(metadata, dict):
+    if not isinstance(metadata, dict | None):
         raise unprocessable((("body", "metadata"), "Expected an object"))
     check_depth(metadata, "metadata")
     if wanted not in PHASES:
         raise Problem(400, f"Invalid state: {wire.excerpt(str(wanted))}")
-    return RequestPhase(Phase(wanted), metadata)
+    return RequestPhase(Phase(wanted), metadata or {})
 
 
 def check_depth(value: Any, name: str) -> None:

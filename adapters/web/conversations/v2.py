@@ -10,16 +10,16 @@ from quart import Blueprint, Response
 
 from adapters.protocols.wire import iso_time
 from adapters.web.answers import Problem, answer, unavailable
-from adapters.web.conversations.desk import Desk, Exchange, Found, fields, message_of
+from adapters.web.conversations.desk import KEY_OF_ANOTHER, Desk, Exchange, Found, fields, last_of
 from adapters.web.requests import body_of, command_id, query_of
 from core.conversation import (
     ConversationOpened,
-    EndConversation,
     GiveReply,
     MessageSaid,
     MigrateConversation,
     OpenConversation,
     Phase,
+    Role,
 )
 from core.feedback import assess
 from core.messages import Accepted, Recorded
@@ -29,7 +29,7 @@ BOARD_PATIENCE = 5.0
 """Seconds a listing waits for the view to catch up with the log."""
 
 Limit = Annotated[int, Meta(ge=0, le=1000)]
-Offset = Annotated[int, Meta(ge=0)]
+Offset = Annotated[int, Meta(ge=0, le=1 << 31)]
 
 
 class OpenBody(Struct, frozen=True):
@@ -91,7 +91,7 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
 
     @blueprint.put("/api/v2/conversations/<id>/end")
     async def end_conversation(id: str) -> Response:
-        await desk.ask_existing(id, EndConversation())
+        await desk.end(id)
         return answer(fields(conversation_id=id, status="ended", timestamp=desk.now()))
 
     @blueprint.post("/api/v2/conversations/migrate")
@@ -183,7 +183,10 @@ async def _overview(desk: Desk, found: Found) -> dict[str, Any]:
 async def _given(desk: Desk, found: Found, body: MessageBody, key: str | None) -> dict[str, Any]:
     reply = GiveReply(desk.system.identifiers.new(), body.content, body.audio_url)
     outcome = await desk.ask(found.stream, reply, key)
-    return _message_answer(message_of(outcome).event, None, None, _phase_of(outcome))
+    said: MessageSaid = last_of(outcome, MessageSaid).event
+    if said.role is not Role.ASSISTANT:
+        raise KEY_OF_ANOTHER
+    return _message_answer(said, None, None, _phase_of(outcome))
 
 
 def _phase_of(outcome: Accepted) -> Phase:

@@ -24,7 +24,7 @@ from core.conversation import (
     ReportSpeech,
     UpdateTranscript,
 )
-from core.decider import CommandRejected, Rejected
+from core.decider import Rejected
 from core.dialect import Close, Handshake, Hear, Listen, Output, Recall, Tell, Write
 from core.identifiers import StreamName
 from core.messages import Accepted, Busy, Outcome, Recorded, Refused, Stamp, Unavailable
@@ -35,6 +35,7 @@ JOINED = Recorded(9, STREAM, 5, ClientJoined("b.1", 1), Stamp("k", 7))
 JOIN = Tell(STREAM, JoinClient("b.1"))
 LEAVE = Tell(STREAM, LeaveClient("b.1"))
 WELCOME = Accepted((JOINED,), STATE, 5)
+OVER = Conversation(Phase.ENDED)
 ENDED = Rejected("conversation_ended", "The conversation has ended")
 
 
@@ -123,7 +124,7 @@ def test_any_other_since_gets_a_fresh_snapshot(since: str) -> None:
     [
         (Refused(Rejected("conversation_not_found", "none")), ["conversation_not_found", "1008"]),
         (Accepted((JOINED,), replace(STATE, created_via="legacy"), 5), ["conversation_not_found", "1008"]),
-        (Refused(ENDED), ["state_update", "1000"]),
+        (Accepted((), OVER, 6), ["state_update", "1000"]),
         (Refused(Rejected("busy", "full", 60.0)), ["busy", "1013"]),
         (Refused(Rejected("poisoned", "crashed")), ["message_handling_error", "1011"]),
         (Refused(Rejected("unheard_of", "?")), ["message_handling_error", "1011"]),
@@ -145,10 +146,18 @@ def test_a_busy_join_says_when_to_come_back_and_nothing_of_the_inside() -> None:
     assert "/x" not in error["payload"]["message"]
 
 
-def test_an_ended_conversation_greets_with_the_version_of_its_refusal() -> None:
-    refusal = Recorded(9, STREAM, 6, CommandRejected.of(ENDED), Stamp("k", 7))
-    (greeting,) = frames(opened().settled(JOIN, Refused(ENDED, (refusal,)), 2))
+def test_an_ended_conversation_greets_with_its_last_version() -> None:
+    (greeting,) = frames(opened().settled(JOIN, Accepted((), OVER, 6), 2))
     assert (greeting["seq"], greeting["epoch"], greeting["recovered"]) == (6, "e1", False)
+
+
+def test_who_resumes_what_has_ended_meanwhile_is_shown_all_up_to_the_end_and_closed() -> None:
+    connection = opened(since="4", epoch="e1")
+    outputs = connection.settled(JOIN, Accepted((), OVER, 6), 2)
+    assert outputs == (Recall(STREAM, 4, 6), Close(1000, "Conversation ended"))
+    (greeting,) = frames(connection.recalled(STREAM, STATE, 4, 3))
+    assert (greeting["seq"], greeting["recovered"]) == (4, True)
+    assert connection.closed(4) == (), "it never joined"
 
 
 @pytest.mark.parametrize("conversation_id", ["", "a b", "x" * 129, "a\nb", "\x00"])
@@ -296,3 +305,11 @@ def test_nobody_is_told_what_became_of_the_leaving(outcome: Outcome) -> None:
     connection = talking()
     connection.closed(3)
     assert connection.settled(LEAVE, outcome, 4) == ()
+
+
+def test_a_client_that_floods_before_it_is_greeted_is_closed() -> None:
+    connection = opened()
+    outputs = [output for n in range(3000) for output in connection.received("{}", n)]
+    assert outputs == [Close(4008, "too much at once; come back with since")]
+    assert connection.settled(JOIN, WELCOME, 1) == ()
+    assert connection.closed(2) == (Tell(STREAM, LeaveClient("b.1")),)

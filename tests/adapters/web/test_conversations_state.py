@@ -200,3 +200,43 @@ async def test_a_body_that_is_no_json_object_is_a_422(server: Any, method: str, 
         answer = await server.http.request(method, path.format(id), content=content)
         assert answer.status_code == 422
         assert answer.json()["detail"][0]["loc"] == ["body"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/api/v2/conversations/{id}/end", None),
+        ("DELETE", "/api/test/conversations/{id}", None),
+        ("POST", "/api/conversations/{id}/transcript", {"final_transcript": "lost words"}),
+        ("POST", "/api/conversations/{id}/ai-response", {"content": "words"}),
+        ("POST", "/api/v2/conversations/{id}/messages", {"content": "words"}),
+    ],
+)
+async def test_a_key_of_another_kind_of_request_is_no_success(start: Any, method: str, path: str, body: Any) -> None:
+    server = await start()
+    id = await server.opened()
+    key = {"idempotency-key": "k"}
+    await server.http.post(f"/api/conversations/{id}/state", json={"state": "listening"}, headers=key)
+    answer = await server.http.request(method, path.format(id=id), json=body, headers=key)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["header", "Idempotency-Key"]
+    assert (await server.http.get(f"/api/conversations/{id}/state")).json()["current_state"] == "listening"
+
+
+async def test_a_repeated_request_answers_with_its_first_outcome(start: Any) -> None:
+    server = await start()
+    id = await server.opened()
+    path, key = f"/api/conversations/{id}/state", {"idempotency-key": "k"}
+    await server.http.post(path, json={"state": "listening"}, headers=key)
+    again = await server.http.post(path, json={"state": "idle"}, headers=key)
+    assert (again.status_code, again.json()["new_state"]) == (200, "listening")
+
+
+@pytest.mark.parametrize("metadata", [[], "", 0, False, [1]])
+async def test_metadata_that_is_no_object_is_refused(start: Any, metadata: Any) -> None:
+    server = await start()
+    id = await server.opened()
+    path = f"/api/conversations/{id}/state"
+    answer = await server.http.post(path, json={"state": "listening", "metadata": metadata})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "metadata"]
