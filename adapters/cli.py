@@ -21,6 +21,7 @@ from typer.exceptions import TyperException
 from adapters import history, logs
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
 from adapters.demo import DemoFailed
+from adapters.migration import NotMigrated, migrate_at
 from adapters.setting_values import StoreAddress, Unusable, parse_store
 from core.identifiers import MalformedStreamName
 from core.ports import StoreUnavailable
@@ -94,7 +95,9 @@ def complaints(error: BaseException) -> tuple[str, ...] | None:
     match error:
         case BadSetting(complaints=found):
             return tuple(found)
-        case StoreUnavailable() | MalformedStreamName() | history.NoSuchHistory() | Unusable() | DemoFailed():
+        case StoreUnavailable() | MalformedStreamName() | history.NoSuchHistory() | Unusable():
+            return (str(error),)
+        case DemoFailed() | NotMigrated():
             return (str(error),)
         case OSError():
             return (f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",)
@@ -204,6 +207,15 @@ def verify(
     """Check the hash chain of the whole log: nothing altered, missing, inserted or reordered up to its end."""
     if not run(lambda: history.verify(address(store), out, head.strip("…").lower())):
         sys.exit(1)
+
+
+@app.command()
+def migrate(
+    session_id: Annotated[str, typer.Argument(help="The session_id of a legacy conversation", show_default=False)],
+    server: Annotated[str, typer.Option(help="The server that holds it")] = "http://127.0.0.1:8000",
+) -> None:
+    """Move a legacy conversation (/api/conversation) to the WebSocket API; prints its conversation_id."""
+    print(migrate_at(server, session_id))
 
 
 @app.command()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 CLOSED_WITHIN = 2.0
 """Seconds the peer has to answer our close."""
@@ -28,19 +29,26 @@ async def open_wire(url: str, *, within: float = 5.0) -> AsyncIterator[WebSocket
     host, port = parts.hostname or "", parts.port or 80
     resource = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
     failure: BaseException | None = None
-    async with await _connect(host, port, within) as stream, trio.open_nursery() as nursery:
-        try:
-            with trio.fail_after(within):
-                wire = await wrap_client_stream(nursery, stream, f"{host}:{port}", resource)
-        except (HandshakeError, trio.TooSlowError) as refusal:
-            failure = CannotConnect(f"{url} does not take us: {refusal!r}")
-        else:
+    met = False
+    try:
+        async with await _connect(host, port, within) as stream, trio.open_nursery() as nursery:
             try:
-                yield wire
-            except Exception as error:  # noqa: BLE001  # raised again below, outside of the nursery, which would wrap it
-                failure = error
-            await _part(wire)
-        nursery.cancel_scope.cancel()
+                with trio.fail_after(within):
+                    wire = await wrap_client_stream(nursery, stream, f"{host}:{port}", resource)
+                met = True
+            except (HandshakeError, trio.TooSlowError) as refusal:
+                failure = CannotConnect(f"{url} does not take us: {refusal!r}")
+            else:
+                try:
+                    yield wire
+                except Exception as error:  # noqa: BLE001  # raised again below: the nursery would wrap it
+                    failure = error
+                await _part(wire)
+            nursery.cancel_scope.cancel()
+    except* (LocalProtocolError, RemoteProtocolError, HandshakeError) as broken:
+        # From trio-websocket's reader: a ping that crossed our close, a peer that refuses or speaks something else.
+        if not met:
+            failure = CannotConnect(f"{url} does not take us: {broken.exceptions[0]!r}")
     if failure is not None:
         raise failure
 

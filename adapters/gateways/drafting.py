@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import structlog
 import trio
 
 from core.conversation import (
@@ -24,6 +25,8 @@ from core.conversation import (
 )
 from core.messages import Accepted, Outcome
 from core.ports import LanguageModel, ModelFailure, Prompt
+
+log = structlog.get_logger("callboard.drafting")
 
 Tell = Callable[[Any], Awaitable[Outcome]]
 """Asks the effect's own actor; Busy and Unavailable are retried behind it."""
@@ -49,7 +52,10 @@ def draft_reply(
             overtaken = not await _relay(draft, effect.reply_id, attempt, tell, delta_interval)
             nursery.cancel_scope.cancel()
         if not overtaken:
-            await tell(_end_of(draft, effect.reply_id, attempt))
+            end = _end_of(draft, effect.reply_id, attempt)
+            if isinstance(end, FailReply):
+                log.warning("no answer from the language model", model=model.name, reason=end.reason)
+            await tell(end)
 
     return perform
 

@@ -277,3 +277,14 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     for setting in SETTINGS:
         default = f"`{setting.shown}`" if setting.default is not None else setting.shown
         assert f"| `{setting.env}` | {default} | {setting.help} |" in readme
+
+
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [("http://127.0.0.1:9", "no Callboard answers at http://127.0.0.1:9"), ("nowhere", "is no server")],
+)
+def test_a_migration_without_a_server_is_one_line(run: Run, server: str, reason: str) -> None:
+    code, _, err = run("migrate", "some-session", "--server", server)
+    assert code == 1
+    assert reason in err
+    assert len(err.splitlines()) == 1

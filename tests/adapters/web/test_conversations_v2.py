@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+from adapters.migration import NotMigrated, migrate_at
 
 from adapters.web.settings import WebSettings
 from core.conversation import Phase
@@ -320,3 +321,12 @@ async def test_a_legacy_session_nobody_began_is_not_found(server: Any) -> None:
         answer = await server.http.post("/api/conversation", json={"message": "x", "session_id": id})
         assert answer.status_code == 404
     assert (await server.http.post("/api/conversation", json={})).status_code == 422
+
+
+async def test_the_migration_utility_moves_a_legacy_conversation(start: Any) -> None:
+    server = await start(["Hello."])
+    legacy = (await server.http.post("/api/conversation", json={"message": "Hi."})).json()["session_id"]
+    assert await trio.to_thread.run_sync(migrate_at, server.url, legacy) == legacy
+    assert (await server.http.get(f"/api/v2/conversations/{legacy}")).status_code == 200
+    with pytest.raises(NotMigrated, match="not found"):
+        await trio.to_thread.run_sync(migrate_at, server.url, "9b1de7f0-0000-7000-8000-000000000000")
