@@ -22,6 +22,7 @@ from adapters import history, logs
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
 from adapters.demo import DemoFailed
 from adapters.migration import NotMigrated, migrate_at
+from adapters.server.groups import sole
 from adapters.setting_values import StoreAddress, Unusable, parse_store
 from core.identifiers import MalformedStreamName
 from core.ports import StoreUnavailable
@@ -56,14 +57,7 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False))
     except BaseException as error:  # noqa: BLE001  # what is no user's fault is raised again
-        sys.exit(_exit_code(_sole(error)))
-
-
-def _sole(error: BaseException) -> BaseException:
-    """The one exception in groups of one."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+        sys.exit(_exit_code(sole(error)))
 
 
 def _exit_code(error: BaseException) -> int | str | None:

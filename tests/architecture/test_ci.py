@@ -57,5 +57,5 @@ def test_a_failure_that_is_expected_is_no_skip(root: Path, tmp_path: Path) -> No
 def test_the_ci_script_runs_the_same_suite_as_a_user(root: Path) -> None:
     script = (root / ".ci" / "run").read_text()
     assert "export CI=true" in script
-    assert script.rstrip().endswith("make --no-print-directory test")
+    assert script.rstrip().endswith("make test")
     assert os.access(root / ".ci" / "run", os.X_OK)
