@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import trio
-from adapters.migration import NotMigrated, migrate_at
 
+from adapters.migration import NotMigrated, migrate_at
 from adapters.web.settings import WebSettings
 from core.conversation import Phase
 from core.ports import ModelFailure
