@@ -233,19 +233,18 @@ class Actor:
         outcomes, at = list[Outcome](), 0
         for plan in planned:
             size = len(plan.decision.events) if plan.decision is not None else 0
+            mine = records[at : at + size]
+            outcome: Outcome = Accepted(mine, plan.state, plan.version)
             if plan.rejection is not None:
-                outcomes.append(Refused(plan.rejection, records[at : at + size]))
-            elif plan.decision is None and plan.letter.stamp.command_id is not None:
-                outcomes.append(await self._outcome_of_nothing(plan))
-            else:
-                outcomes.append(Accepted(records[at : at + size], plan.state, plan.version))
+                outcome = Refused(plan.rejection, mine)
+            outcomes.append(await self._outcome_unless_repeated(plan, outcome) if _may_be_repeated(plan) else outcome)
             at += size
         return outcomes
 
-    async def _outcome_of_nothing(self, plan: Planned) -> Outcome:
-        """Decided to nothing, but with an id: if that id did something before, that is its outcome."""
+    async def _outcome_unless_repeated(self, plan: Planned, outcome: Outcome) -> Outcome:
+        """The log did not check this id, as nothing was appended under it: if it did something before, that counts."""
         try:
-            return await self._first_outcome(plan.letter) or Accepted((), plan.state, plan.version)
+            return await self._first_outcome(plan.letter) or outcome
         except StoreUnavailable as reason:  # its neighbours are durable, and to be told so
             return Unavailable(str(reason))
 
@@ -271,6 +270,12 @@ class Actor:
             letter.settle(outcome)
         except Exception:  # the asker's fault must not become the actor's crash
             log.exception("an asker could not take its outcome", stream=self.stream)
+
+
+def _may_be_repeated(plan: Planned) -> bool:
+    """Decided to nothing, or to a refusal that keeps no id, although the letter has one."""
+    unchecked = plan.decision is None or plan.decision.stamp.command_id is None
+    return unchecked and plan.letter.stamp.command_id is not None and plan.version > 0
 
 
 class DecideCrashed(Exception):

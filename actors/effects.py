@@ -21,6 +21,7 @@ MOST_TRIES = 3
 log = structlog.get_logger("callboard.effects")
 
 Tell = Callable[[Any], Awaitable[Outcome]]
+"""Asks the effect's own actor; Busy and Unavailable are retried behind it."""
 Perform = Callable[[Any, Any, Tell], Awaitable[None]]
 """Does an effect: gets the effect, the state it was wanted in, and `tell`, which asks the effect's own actor."""
 

@@ -127,8 +127,7 @@ class LogRecorder(SQLiteProcessRecorder):
         marks = ", ".join("CAST(? AS TEXT)" if name in ("state", "command") else "?" for name in (*COLUMNS, "hash"))
         self.insert_events_statement = f"INSERT INTO {TABLE} VALUES ({marks})"
         self._inserts = [
-            # OR ROLLBACK: with all or nothing to be undone, SQLite need not keep a journal of the statement.
-            f"INSERT OR ROLLBACK INTO {TABLE} VALUES {', '.join([f'({marks})'] * rows)}"
+            f"INSERT INTO {TABLE} VALUES {', '.join([f'({marks})'] * rows)}"
             for rows in range(ROWS_AT_ONCE + 1)
         ]
         self.select_events_statement = (

@@ -198,6 +198,8 @@ class Writer:
         cursor = connection.cursor()
         for item in batch:
             item.error = self._conflict(cursor, item, appended)
+            if item.error is not None:
+                item.error = self._duplicate(cursor, item) or item.error
             if item.error is None:
                 rows.extend(item.rows)
                 appended[item.stream] = item.expected_version + len(item.rows)
@@ -253,7 +255,7 @@ class Writer:
             actual = self._versions[item.stream] = self._stored_version(cursor, item.stream)
         if actual == item.expected_version:
             return None
-        return self._duplicate(cursor, item) or WrongExpectedVersion(item.stream, item.expected_version, actual)
+        return WrongExpectedVersion(item.stream, item.expected_version, actual)
 
     def _stored_version(self, cursor: SQLiteCursor, stream: str) -> int:
         cursor.execute("SELECT MAX(originator_version) FROM stored_events WHERE originator_id = ?", (stream,))

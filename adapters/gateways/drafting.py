@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import structlog
 import trio
 
+from actors.effects import Tell
 from core.conversation import (
     MAX_TEXT,
     AddReplyPiece,
@@ -27,10 +27,6 @@ from core.messages import Accepted, Outcome
 from core.ports import LanguageModel, ModelFailure, Prompt
 
 log = structlog.get_logger("callboard.drafting")
-
-Tell = Callable[[Any], Awaitable[Outcome]]
-"""Asks the effect's own actor; Busy and Unavailable are retried behind it."""
-
 
 def draft_reply(
     model: LanguageModel, *, delta_interval: float = 0.05, response_timeout: float = 30.0

@@ -256,3 +256,14 @@ async def test_who_was_told_to_come_back_may_come_back_with_the_same_id(autojump
         accepted = await tell(system, TALK, Say("m", "r", "hello"), "again")
         assert isinstance(accepted, Accepted)
         assert not accepted.repeated
+
+
+async def test_who_repeats_what_was_done_is_not_told_to_come_back(autojump_clock: MockClock) -> None:
+    async with running(MemoryStore()) as system:
+        await tell(system, TALK, OpenConversation())
+        await tell(system, TALK, Say("m", "r", "hello"), "once")
+        for n in range(MAX_WAITING - 1):
+            await tell(system, TALK, Say(f"m{n}", f"r{n}", "hello"))
+        repeated = await tell(system, TALK, Say("other", "other", "hello"), "once")
+        assert isinstance(repeated, Accepted)
+        assert repeated.repeated

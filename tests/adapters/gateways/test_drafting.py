@@ -7,7 +7,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from adapters.gateways.drafting import Tell, draft_reply
+from actors.effects import Tell
+from adapters.gateways.drafting import draft_reply
 from adapters.gateways.offline_partner import ScriptedModel
 from core.conversation import (
     MAX_TEXT,
