@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 CLOSED_WITHIN = 2.0
 """Seconds the peer has to answer our close."""
@@ -19,8 +22,12 @@ class CannotConnect(Exception):
 
 
 @asynccontextmanager
-async def open_wire(url: str, *, within: float = 5.0) -> AsyncIterator[WebSocketConnection]:
-    """A connection to `url` (`ws://`), made within that many seconds and closed with the block, whatever happens.
+async def open_wire(
+    url: str, *, within: float = 5.0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[WebSocketConnection]:
+    """A connection to `url`, made within that many seconds and closed with the block, whatever happens.
+
+    With `tls` it is encrypted, whatever the URL's scheme.
 
     Raises CannotConnect; and what the block raises, ConnectionClosed among it, by itself rather than in a group. The
     socket is ours and closed by us: a peer that was killed would otherwise leave it open.
@@ -31,10 +38,10 @@ async def open_wire(url: str, *, within: float = 5.0) -> AsyncIterator[WebSocket
     failure: BaseException | None = None
     met = False
     try:
-        async with await _connect(host, port, within) as stream, trio.open_nursery() as nursery:
+        async with await _connect(host, port, within, tls) as stream, trio.open_nursery() as nursery:
             try:
                 with trio.fail_after(within):
-                    wire = await wrap_client_stream(nursery, stream, f"{host}:{port}", resource)
+                    wire = await wrap_client_stream(nursery, stream, parts.netloc, resource)
                 met = True
             except (HandshakeError, trio.TooSlowError) as refusal:
                 failure = CannotConnect(f"{url} does not take us: {refusal!r}")
@@ -53,12 +60,13 @@ async def open_wire(url: str, *, within: float = 5.0) -> AsyncIterator[WebSocket
         raise failure
 
 
-async def _connect(host: str, port: int, within: float) -> trio.SocketStream:
+async def _connect(host: str, port: int, within: float, tls: ssl.SSLContext | None) -> Stream:
     try:
         with trio.fail_after(within):
-            return await trio.open_tcp_stream(host, port)
+            stream = await trio.open_tcp_stream(host, port)
     except (OSError, trio.TooSlowError) as fault:
         raise CannotConnect(f"nobody answers at {host}:{port}") from fault
+    return stream if tls is None else trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
 
 
 async def _part(wire: WebSocketConnection) -> None:

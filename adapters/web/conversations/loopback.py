@@ -6,18 +6,11 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import trio
 from quart import request
-from trio_websocket import HandshakeError, WebSocketConnection, wrap_client_stream
-from wsproto.utilities import LocalProtocolError
+from trio_websocket import WebSocketConnection
 
-from adapters.server.groups import sole
+from adapters.clients.wire import CannotConnect, open_wire
 from adapters.web.answers import Problem
-
-HANDSHAKE = 5.0
-"""Seconds a connection to ourselves may take to open."""
-
-Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 class Loopback:
@@ -27,34 +20,18 @@ class Loopback:
         server = request.scope.get("server")
         if server is None or server[1] is None:
             raise Problem(503, "This server has no address of its own to connect to")
-        self._host, self._port = server[0], server[1]
+        host, port = server
+        self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._tls = _unverified() if request.scheme == "https" else None
 
     @asynccontextmanager
     async def conversation(self, id: str) -> AsyncIterator[WebSocketConnection]:
         """A WebSocket of the conversation. Raises Problem 503 when it cannot be opened."""
         try:
-            async with await self._stream() as stream, trio.open_nursery() as nursery:
-                socket = await self._shake_hands(nursery, stream, f"/api/ws/conversations/{id}")
+            async with open_wire(f"ws://{self._address}/api/ws/conversations/{id}", tls=self._tls) as socket:
                 yield socket
-                await socket.aclose()
-        except (HandshakeError, OSError, trio.TooSlowError) as error:
-            raise Problem(503, f"No WebSocket to this server itself: {type(error).__name__}", 1.0) from None
-        except BaseExceptionGroup as group:
-            # A ping that meets our own close trips trio-websocket's client up; the socket is closed all the same.
-            if not isinstance(sole(group), LocalProtocolError):
-                raise sole(group) from None
-
-    async def _stream(self) -> Stream:
-        """Our own stream, as trio-websocket does not close the one it opened when the server closes first."""
-        stream = await trio.open_tcp_stream(self._host, self._port)
-        if self._tls is None:
-            return stream
-        return trio.SSLStream(stream, self._tls, server_hostname=self._host, https_compatible=True)
-
-    async def _shake_hands(self, nursery: trio.Nursery, stream: Stream, path: str) -> WebSocketConnection:
-        with trio.fail_after(HANDSHAKE):
-            return await wrap_client_stream(nursery, stream, f"{self._host}:{self._port}", path)
+        except CannotConnect as error:
+            raise Problem(503, f"No WebSocket to this server itself: {error}", 1.0) from None
 
 
 def _unverified() -> ssl.SSLContext:
