@@ -35,7 +35,7 @@ bench: $(READY) ## Measure throughput and latency on this machine
 
 pins: ## Renew constraints.txt with the newest versions pyproject.toml allows
 	@rm -rf build/pins && $(PYTHON) -m venv build/pins
-	@build/pins/bin/pip install --quiet '.[dev,openai,postgres,speech]'
+	@build/pins/bin/pip install --quiet '.[bench,dev,openai,postgres,speech]'
 	@sed -n '/^#/p' constraints.txt > build/constraints.txt
 	@build/pins/bin/pip freeze --exclude callboard >> build/constraints.txt
 	@mv build/constraints.txt constraints.txt && rm -rf build/pins

@@ -63,6 +63,8 @@ class Settings:
     auth: Auth
     jwt_secret: Secret | None
     users: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
     insecure: bool
     test_endpoints: bool
     cors_origins: tuple[str, ...]
@@ -71,6 +73,9 @@ class Settings:
     outlet_bytes: int
     rate_limit: float
     rate_burst: int
+    principal_rate_limit: float
+    principal_rate_burst: int
+    handshake_deadline: float
     write_deadline: float
     silence_limit: float | None
     session_max_age: float
@@ -145,6 +150,9 @@ SETTINGS: tuple[Setting, ...] = (
             "Key of the HS256 tokens, 32 bytes or more.", "not set"),
     Setting("CALLBOARD_USERS", None, values.parse_path,
             "File of user names and argon2 hashes, kept by `callboard user add NAME`.", "none: /token answers 401"),
+    Setting("CALLBOARD_TLS_CERT", None, values.parse_path,
+            "PEM file of the certificate chain: every address is then served by TLS.", "not set: no TLS"),
+    Setting("CALLBOARD_TLS_KEY", None, values.parse_path, "PEM file of the certificate's key.", "not set"),
     Setting("CALLBOARD_INSECURE", "no", values.parse_switch,
             "Listen beyond loopback without auth, behind a proxy that checks who comes."),
     Setting("CALLBOARD_TEST_ENDPOINTS", None, values.parse_switch,
@@ -157,6 +165,11 @@ SETTINGS: tuple[Setting, ...] = (
             "What may wait for one slow client; beyond it the client is closed and can resume."),
     Setting("CALLBOARD_RATE_LIMIT", "200", values.parse_rate, "Commands a second and connection."),
     Setting("CALLBOARD_RATE_BURST", "400", values.parse_count, "Commands a connection may send at once."),
+    Setting("CALLBOARD_PRINCIPAL_RATE_LIMIT", "1000", values.parse_rate,
+            "Commands a second of one principal, over all its connections."),
+    Setting("CALLBOARD_PRINCIPAL_RATE_BURST", "2000", values.parse_count, "Commands a principal may send at once."),
+    Setting("CALLBOARD_HANDSHAKE_DEADLINE", "10", values.parse_seconds,
+            "Seconds a new connection may take to say what it wants."),
     Setting("CALLBOARD_WRITE_DEADLINE", "10", values.parse_seconds,
             "Seconds a client may take to accept what is sent to it."),
     Setting("CALLBOARD_SILENCE_LIMIT", None, values.parse_seconds,
@@ -264,6 +277,9 @@ def _contradictions(found: Mapping[str, Any]) -> Iterator[tuple[set[str], str]]:
         wanted = "write jwt, or CALLBOARD_INSECURE=yes behind a proxy that checks who comes"
         complaint = f"CALLBOARD_AUTH: none is for loopback addresses alone, not for {exposed}; {wanted}"
         yield {"auth", "bind", "insecure"}, complaint
+    if (found["tls_cert"] is None) != (found["tls_key"] is None):
+        missing = "CALLBOARD_TLS_KEY" if found["tls_key"] is None else "CALLBOARD_TLS_CERT"
+        yield {"tls_cert", "tls_key"}, f"{missing}: TLS needs the certificate and its key; write both, or neither"
     if found["transcriber"] is TranscriberKind.OPENAI and found["openai_api_key"] is None:
         complaint = "CALLBOARD_TRANSCRIBER: openai needs a key; write OPENAI_API_KEY too, or pocketsphinx"
         yield {"transcriber", "openai_api_key"}, complaint

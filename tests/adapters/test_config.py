@@ -484,3 +484,8 @@ def test_an_address_reads_back_as_it_is_shown(address: object, port: int) -> Non
 def test_a_store_reads_back_as_it_is_shown(path: str | None) -> None:
     store = StoreAddress(None if path is None else Path(path))
     assert parse_store(str(store)) == store
+
+
+def test_a_certificate_without_its_key_is_refused_naming_what_is_missing() -> None:
+    assert "CALLBOARD_TLS_KEY" in complaint(CALLBOARD_TLS_CERT="cert.pem")
+    assert "CALLBOARD_TLS_CERT" in complaint(CALLBOARD_TLS_KEY="key.pem")
