@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from typing import Any
 
 import trio
 from msgspec import json, to_builtins
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from adapters import timeline
 from adapters.bootstrap import DECIDERS, open_history
+from adapters.records import json_line
 from adapters.setting_values import StoreAddress
 from core.decider import AnyDecider
 from core.identifiers import Category, StreamName
@@ -40,22 +40,10 @@ def stream_named(text: str) -> StreamName:
     return StreamName.of(Category.CONVERSATION, text)
 
 
-def as_object(record: Recorded) -> dict[str, Any]:
-    """A record for programs: everything the log says of it but the hash."""
-    return {
-        "position": record.position,
-        "stream": str(record.stream),
-        "version": record.version,
-        "event": events.name_of(type(record.event)),
-        "body": to_builtins(record.event),
-        **to_builtins(record.stamp),
-    }
-
-
 def _printer(out: Console, as_json: bool) -> Callable[[Iterable[Recorded]], None]:
     def print_json(records: Iterable[Recorded]) -> None:
         for record in records:
-            out.out(json.encode(as_object(record)).decode(), highlight=False)
+            out.out(json_line(record).decode(), highlight=False)
 
     def print_lines(records: Iterable[Recorded]) -> None:
         for record in records:

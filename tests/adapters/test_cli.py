@@ -93,7 +93,7 @@ def test_log_show_as_json_is_one_object_a_line(run: Run, store: str) -> None:
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["version"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert lines[0]["event"] == "conversation.opened/1"
-    assert lines[0]["body"]["topic"] == "boats"
+    assert lines[0]["payload"]["topic"] == "boats"
     assert lines[2]["correlation_id"] == "c2"
 
 

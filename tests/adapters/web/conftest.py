@@ -25,6 +25,7 @@ from adapters.gateways.offline_partner import ScriptedModel
 from adapters.server.groups import sole
 from adapters.server.serve import serve
 from adapters.web.app import create_app, sockets_of
+from adapters.web.log_stream import log_stream_blueprint
 from adapters.web.settings import WebSettings
 from core.conversation import DraftReply, conversation
 from core.identifiers import Category, StreamName
@@ -131,6 +132,8 @@ async def _run(
         trio.open_nursery() as nursery,
     ):
         app, shutdown = create_app(system, settings), trio.Event()
+        if "log_stream" not in app.blueprints:
+            app.register_blueprint(log_stream_blueprint(system, shutdown.wait))
         most, drain = settings.max_frame_bytes, sockets_of(app).drain
         child = partial(serve, app, ["127.0.0.1:0"], shutdown, graceful_timeout=0.1, drain=drain, max_frame_bytes=most)
         urls = await nursery.start(child)
