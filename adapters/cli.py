@@ -1,4 +1,4 @@
-"""The command line: `callboard serve`, `demo`, `log tail|show`, `replay`, `verify`.
+"""The command line: `callboard serve`, `demo`, `log tail|show`, `replay`, `verify`, `user add`.
 
 Whatever goes wrong is one line on stderr, the reason and the remedy, and an exit code that is not 0.
 """
@@ -19,6 +19,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from adapters import history, logs
+from adapters.cli_users import user_app
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
 from adapters.demo import DemoFailed
 from adapters.migration import NotMigrated, migrate_at
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 log_app = typer.Typer(no_args_is_help=True, help="Look into the log.")
 app.add_typer(log_app, name="log")
+app.add_typer(user_app, name="user")
 
 WIDTH = 140
 """Columns where the output is no terminal and so has no width of its own."""

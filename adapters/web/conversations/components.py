@@ -60,7 +60,7 @@ async def _conversations(desk: Desk) -> Facts:
     """An actor nobody has opened must be woken, asked, and refuse; that leaves no trace in the log."""
     id = desk.system.identifiers.new()
     stream = StreamName.of(Category.CONVERSATION, id)
-    outcome = await desk.system.ask(stream, BeginReply(id, "none"), desk.system.stamp())
+    outcome = await desk.system.ask(stream, BeginReply(id, "none"), desk.stamp())
     if not isinstance(outcome, Refused):
         raise Broken
     return {"active_actors": desk.system.statistics().actors}

@@ -13,6 +13,7 @@ from actors.system import System
 from adapters.protocols.conversations import CONVERSATIONS
 from adapters.protocols.wire import iso_time
 from adapters.web.answers import Problem, accepted, not_found, unprocessable
+from adapters.web.auth import current_visitor
 from adapters.web.requests import command_id
 from adapters.web.settings import WebSettings
 from core.conversation import (
@@ -28,7 +29,7 @@ from core.conversation import (
     conversation,
 )
 from core.identifiers import Category, StreamName
-from core.messages import Accepted, Recorded
+from core.messages import Accepted, Recorded, Stamp
 
 T = TypeVar("T")
 
@@ -79,7 +80,11 @@ class Desk:
 
     async def ask(self, stream: StreamName, command: Command, key: str | None = None) -> Accepted:
         """Have the command done. `key` is its id for retries. Raises Problem when it is not."""
-        return accepted(await self.system.ask(stream, command, self.system.stamp(command_id=key)))
+        return accepted(await self.system.ask(stream, command, self.stamp(key)))
+
+    def stamp(self, key: str | None = None) -> Stamp:
+        """The stamp of a command that comes of the current request."""
+        return self.system.stamp(command_id=key, principal=current_visitor().principal)
 
     async def ask_existing(self, id: str, command: Command, *kinds: type[T]) -> T:
         """The usual route: one command, with the request's Idempotency-Key, to a conversation that exists.

@@ -43,7 +43,7 @@ async def _session(desk: Desk, body: LegacyBody, key: str | None) -> StreamName:
         return found.stream
     stream = desk.new_stream("legacy", key)
     opening = OpenConversation(body.personality, body.session_type, body.topic, None, "legacy")
-    outcome = await desk.system.ask(stream, opening, desk.system.stamp())
+    outcome = await desk.system.ask(stream, opening, desk.stamp())
     if not (isinstance(outcome, Refused) and outcome.rejection.code == "conversation_exists"):
         accepted(outcome)
     return stream
