@@ -107,8 +107,8 @@ async def begin(feed: Feed, asked: Asked, epoch: str) -> Start:
 class LogStream(ResponseBody):
     """One client's answer, for `seconds` at most.
 
-    Quart enters it, iterates it and leaves it in one task, so it may own a nursery. An async generator could not: it may
-    hold no nursery and no cancel scope across a `yield`.
+    Quart enters it, iterates it and leaves it in one task, so it may own a nursery. An async generator could not: it
+    may hold no nursery and no cancel scope across a `yield`.
     """
 
     def __init__(self, feed: Feed, start: Start, wanted: Wanted, draining: Draining, seconds: float = math.inf) -> None:

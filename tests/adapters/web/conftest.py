@@ -142,9 +142,9 @@ async def _run(
             await shutdown.wait()
 
 
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    """Starts servers that are shut down in good order after the test."""
+@asynccontextmanager
+async def starting() -> AsyncIterator[Start]:
+    """Starts servers that are shut down in good order at the end."""
     servers: list[Server] = []
     async with trio.open_nursery() as nursery:
 
@@ -160,6 +160,13 @@ async def start() -> AsyncIterator[Start]:
         yield start_one
         for server in servers:
             server.shutdown.set()
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts servers that are shut down in good order after the test."""
+    async with starting() as start:
+        yield start
 
 
 @pytest.fixture
