@@ -1,15 +1,20 @@
-"""A device of the demo: a WebSocket client that comes back with `since`, and keeps every frame it was sent."""
+"""A device of the demo: it follows a conversation through every loss, and keeps every frame it was sent."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
 import trio
 from msgspec import json
-from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from adapters.clients.wire import CannotConnect, open_wire
+from actors.backoff import Backoff
+from adapters.clients.bookmark import Place
+from adapters.clients.follower import Heard, follow
+
+SOON = Backoff(random.random, first=0.05, cap=0.1)
+"""The demo is not made to wait: its server is back as soon as it can be."""
 
 
 class Device:
@@ -19,56 +24,40 @@ class Device:
         self, port: int, conversation_id: str, on_frame: Callable[[dict[str, Any]], None] = lambda _: None
     ) -> None:
         self._on_frame = on_frame
-        self._url = f"ws://127.0.0.1:{port}/api/ws/conversations/{conversation_id}?deltas=true"
+        url = f"ws://127.0.0.1:{port}/api/ws/conversations/{conversation_id}?deltas=true"
+        self._following = follow(url, backoff=SOON)
         self.frames: list[dict[str, Any]] = []
         self.heard: list[tuple[int, str]] = []
         self.greetings: list[dict[str, Any]] = []
-        self.losses = 0
-        self._epoch: str | None = None
-        self._wire: WebSocketConnection | None = None
         self._came = trio.Condition()
 
     async def run(self) -> None:
-        """Connect, listen, and come back after every loss; until the conversation is over."""
-        while True:
-            try:
-                async with open_wire(self._url + self._since()) as self._wire:
-                    await self._listen(self._wire)
-            except ConnectionClosed as closed:
-                if closed.reason is not None and closed.reason.code == 1000:
-                    return
-                self.losses += 1
-            except CannotConnect:
-                pass
-            await trio.sleep(0.05)
-
-    def _since(self) -> str:
-        return f"&since={self.seq}&epoch={self._epoch}" if self._epoch else ""
+        """Listen until the conversation is over."""
+        async with self._following as self._follower:
+            async for heard in self._follower:
+                await self._take(heard)
 
     @property
     def seq(self) -> int:
         """The version of the last frame that was heard."""
-        return max((frame["seq"] for frame in self.frames if "seq" in frame), default=0)
+        return self._follower.seq or 0
 
-    async def _listen(self, wire: WebSocketConnection) -> None:
-        greeted = False
-        while True:
-            text = await wire.get_message()
-            frame = json.decode(text)
-            if not greeted:
-                greeted, self._epoch = True, frame["epoch"]
-                self.greetings.append(frame)
-            elif "seq" in frame:
-                self.heard.append((frame["seq"], str(text)))
-            self._on_frame(frame)
-            async with self._came:
-                self.frames.append(frame)
-                self._came.notify_all()
+    async def _take(self, heard: Heard) -> None:
+        match heard.place:
+            case Place.SNAPSHOT | Place.RESUMED:
+                self.greetings.append(heard.frame)
+            case Place.LOGGED:
+                self.heard.append((heard.frame["seq"], heard.text))
+            case _:
+                pass
+        self._on_frame(heard.frame)
+        async with self._came:
+            self.frames.append(heard.frame)
+            self._came.notify_all()
 
     async def send(self, text: str) -> None:
-        """Send a raw text frame; lost without a word when there is no connection, as in a browser."""
-        if self._wire is not None:
-            await self._wire.send_message(text)
+        """Send a raw text frame."""
+        await self._follower.send(text)
 
     async def say(self, type: str, **payload: Any) -> None:
         await self.send(json.encode({"type": type, "payload": payload}).decode())
