@@ -6,8 +6,9 @@ whoever ends the actor.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -46,10 +47,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class ActorSettings:
-    """Limits and pauses of every actor: letters in a mailbox, pauses after crashes."""
+    """What all actors share: letters in a mailbox, pauses after crashes, and where refusals are counted, by code."""
 
     mailbox: int = 256
     backoff: Backoff = Backoff(lambda: 0.5)
+    rejections: Counter[str] = field(default_factory=Counter)
 
 
 class Actor:
@@ -76,6 +78,7 @@ class Actor:
 
     async def run(self) -> None:
         """Live until the mailbox is closed; after a crash start again from the log, later and later."""
+        structlog.contextvars.clear_contextvars()  # they are those of the request that happened to wake this actor
         try:
             while True:
                 try:
@@ -237,7 +240,11 @@ class Actor:
             outcome: Outcome = Accepted(mine, plan.state, plan.version)
             if plan.rejection is not None:
                 outcome = Refused(plan.rejection, mine)
-            outcomes.append(await self._outcome_unless_repeated(plan, outcome) if _may_be_repeated(plan) else outcome)
+            if _may_be_repeated(plan):
+                outcome = await self._outcome_unless_repeated(plan, outcome)
+            if isinstance(outcome, Refused) and not outcome.repeated:
+                self._settings.rejections[outcome.rejection.code] += 1
+            outcomes.append(outcome)
             at += size
         return outcomes
 

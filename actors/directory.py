@@ -24,7 +24,7 @@ class Directory:
         self._actors: dict[StreamName, Actor] = {}
         self._closing = False
         self._emptied = trio.Event()
-        self.restarts = 0
+        self.restarts = self.turned_away = 0
 
     def __len__(self) -> int:
         return len(self._actors)
@@ -43,6 +43,7 @@ class Directory:
             return
         actor = self._actors.get(stream) or self._activate(stream)
         if not actor.mailbox.put(letter):
+            self.turned_away += 1
             letter.settle(Busy())
 
     def _activate(self, stream: StreamName) -> Actor:

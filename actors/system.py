@@ -35,7 +35,12 @@ class SystemSettings:
 
 
 class SystemStatistics(Struct, frozen=True):
-    """What the system is doing at this moment. `tail_lag`: events durable but not yet shown to audiences."""
+    """What the system is doing at this moment, and has done since it was opened.
+
+    `tail_lag`: events durable but not yet shown to audiences. `topics`: streams that have listeners. Since the opening:
+    `restarts` of actors, `busy` answers to letters for which a mailbox had no room, and `rejections`, refusals by
+    code; a command set aside for crashing its actor is refused as `poisoned`. A retry's old refusal is not counted.
+    """
 
     actors: int
     letters: int
@@ -46,6 +51,9 @@ class SystemStatistics(Struct, frozen=True):
     head: int
     tail_lag: int
     board_lag: int
+    topics: int = 0
+    busy: int = 0
+    rejections: Mapping[str, int] = {}
 
 
 class System:
@@ -53,13 +61,13 @@ class System:
 
     def __init__(
         self, store: EventStore, clock: Clock, identifiers: Identifiers, directory: Directory, audiences: Audiences,
-        keeper: BoardKeeper,
+        keeper: BoardKeeper, rejections: Mapping[str, int],
     ) -> None:  # fmt: skip
         self.store, self.clock, self.identifiers = store, clock, identifiers
         self.directory, self.audiences = directory, audiences
         self.boot = identifiers.new().replace("-", "")[-12:]
         self.shown = store.head
-        self._keeper = keeper
+        self._keeper, self._rejections = keeper, rejections
         self._connections = 0
 
     @property
@@ -120,6 +128,8 @@ class System:
             head=self.store.head,
             tail_lag=self.store.head - self.shown,
             board_lag=self.store.head - self.board.position,
+            busy=self.directory.turned_away,
+            rejections=dict(self._rejections),
         )
 
     def show(self, record: Recorded) -> None:
@@ -163,7 +173,8 @@ async def open_system(
 
         surroundings = Surroundings(nursery, performers, ask, follow_up, settings.backoff)
         actor_settings = ActorSettings(settings.mailbox, settings.backoff)
-        system = System(store, clock, identifiers, Directory(nursery, build), Audiences(deciders), keeper)
+        directory, audiences, refused = Directory(nursery, build), Audiences(deciders), actor_settings.rejections
+        system = System(store, clock, identifiers, directory, audiences, keeper, refused)
         nursery.start_soon(follow, store, store.head, system.show, settings.backoff)
         nursery.start_soon(keeper.keep)
         nursery.start_soon(system.directory.passivate_idle, settings.passivate_after)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 from collections.abc import Callable
+from time import perf_counter
 
 import structlog
 import trio
@@ -29,7 +30,7 @@ from eventstore.recorder import (
 )
 from eventstore.rows import to_records
 from eventstore.subscription import Tail
-from eventstore.waiting import Append, Job, WriterStatistics
+from eventstore.waiting import Append, Job, WriterStatistics, WriterTally
 
 MOST_ROWS = 192
 """Rows in one transaction, beyond which further appends wait for the next: few enough to fit into one statement."""
@@ -53,9 +54,8 @@ class Writer:
     """
 
     def __init__(self, recorder: LogRecorder, connect: Callable[[], SQLiteConnection], tail: Tail) -> None:
-        self.statistics = WriterStatistics()
         self._recorder, self._connect, self._tail = recorder, connect, tail
-        self._in_doubt = False
+        self._tally, self._began = WriterTally(), 0.0
         self._queue: queue.SimpleQueue[Append | Job | None] = queue.SimpleQueue()
         self._waiting = 0
         self._connection: SQLiteConnection | None = None
@@ -63,6 +63,11 @@ class Writer:
         self._head: Head | None = None
         self._closed = False
         self._trio = trio.lowlevel.current_trio_token()
+
+    @property
+    def statistics(self) -> WriterStatistics:
+        """As of now."""
+        return self._tally.statistics()
 
     # --- on the event loop ------------------------------------------------------------------------------------
 
@@ -111,7 +116,7 @@ class Writer:
         open_ = True
         while open_:
             batch, open_ = self._take()
-            if batch or (self._in_doubt and open_):
+            if batch or (self._tally.in_doubt and open_):
                 self._commit(batch)
             if batch:
                 self._trio.run_sync_soon(self._report, batch)
@@ -121,7 +126,7 @@ class Writer:
         """All that waits, up to MOST_ROWS rows; and whether more may come. Nothing when a look at the log is due."""
         batch: list[Append | Job] = []
         try:
-            rows, item = 0, self._queue.get(timeout=DOUBT_PAUSE if self._in_doubt else None)
+            rows, item = 0, self._queue.get(timeout=DOUBT_PAUSE if self._tally.in_doubt else None)
         except queue.Empty:
             return batch, True
         while item is not None:
@@ -136,6 +141,7 @@ class Writer:
         return batch, False
 
     def _commit(self, batch: list[Append | Job]) -> None:
+        self._began = perf_counter()
         try:
             connection = self._connection = self._connection or self._connect()
             self._settle_doubt(connection)
@@ -146,7 +152,7 @@ class Writer:
                 else:
                     self._commit_singly(connection, batch)
             except (IntegrityError, *UNWRITABLE):
-                self.statistics.rewritten += 1
+                self._tally.rewritten += 1
                 self._commit_singly(connection, batch)
         except (sqlite3.Error, PersistenceError, OSError) as fault:
             self._fail(batch, StoreUnavailable(f"the log cannot be written: {fault}"))
@@ -156,18 +162,18 @@ class Writer:
 
     def _settle_doubt(self, connection: SQLiteConnection) -> None:
         """After a fault: tell how far the log really is before anything is written behind that."""
-        if self._in_doubt:
+        if self._tally.in_doubt:
             with immediate(connection) as cursor:
                 position, _ = self._recorder.head(cursor)
             self._trio.run_sync_soon(self._tail.skip_to, position)
             log.info("the log can be written again", position=position)
-            self._in_doubt = False
+            self._tally.in_doubt = False
 
     def _fail(self, batch: list[Append | Job], error: StoreUnavailable) -> None:
-        self.statistics.failed += 1
-        if not self._in_doubt:
+        self._tally.failed += 1
+        if not self._tally.in_doubt:
             log.error("the log cannot be written", reason=str(error))
-        self._in_doubt = True
+        self._tally.in_doubt = True
         self._forget()
         self._discard_connection()
         batch.extend(self._others_waiting())
@@ -284,6 +290,4 @@ class Writer:
         self._versions.update(appended)
 
     def _count(self, rows: int) -> None:
-        self.statistics.batches += 1
-        self.statistics.rows += rows
-        self.statistics.largest = max(self.statistics.largest, rows)
+        self._tally.committed(rows, perf_counter() - self._began)
