@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import importlib.util
 import random
+import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import trio
+from quart import Blueprint
 
 from actors.backoff import Backoff
 from actors.effects import Perform
@@ -20,15 +22,21 @@ from adapters.config import Auth, BadSetting, Settings
 from adapters.gateways.drafting import draft_reply
 from adapters.gateways.language_model import OpenAIModel
 from adapters.gateways.offline_partner import OfflinePartner
+from adapters.server.link import LinkLimits
+from adapters.server.serve import ServerLimits, tls_context
 from adapters.server.serve import serve as serve_app
 from adapters.setting_values import StoreAddress
+from adapters.users import Users
 from adapters.web.app import create_app, sockets_of
+from adapters.web.auth import Door, OpenDoor, TokenDoor
+from adapters.web.limits import Rate
 from adapters.web.settings import WebSettings
+from adapters.web.tokens import tokens_blueprint
 from core.call import call
 from core.conversation import DraftReply, conversation
 from core.decider import AnyDecider
 from core.identifiers import Category
-from core.ports import EventStore, LanguageModel, StoreUnavailable
+from core.ports import Clock, EventStore, LanguageModel, StoreUnavailable
 from core.session import session
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite, open_sqlite_read_only
@@ -39,6 +47,10 @@ DECIDERS: Mapping[Category, AnyDecider] = {
     Category.SESSION: session,
     Category.CALL: call,
 }
+
+
+SOCKETS_SHARE = 0.5
+"""How much of the time for a shutdown the sockets get; the actors get half of the rest, and what is left is slack."""
 
 
 @asynccontextmanager
@@ -84,7 +96,7 @@ async def open_callboard(settings: Settings, model: LanguageModel) -> AsyncItera
     system_settings = SystemSettings(
         mailbox=settings.mailbox,
         passivate_after=settings.passivate_after,
-        graceful_timeout=settings.graceful_timeout,
+        graceful_timeout=settings.graceful_timeout * (1 - SOCKETS_SHARE) / 2,
         backoff=Backoff(random.random),
     )
     async with (
@@ -118,31 +130,76 @@ async def serve(
     settings: Settings, shutdown: trio.Event, *, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting, OSError."""
-    if settings.auth is Auth.JWT:  # better no server than one that is thought to be closed and is open
-        raise BadSetting(("CALLBOARD_AUTH: jwt is not built yet; write none, and listen on loopback",))
     settle_interpreter()
-    model = language_model(settings)
-    web = WebSettings(
-        cors_origins=settings.cors_origins,
-        test_endpoints=settings.test_endpoints,
-        max_frame_bytes=settings.max_frame_bytes,
-        outlet_bytes=settings.outlet_bytes,
-        response_timeout=settings.response_timeout,
-        model=model.name,
-    )
+    model, tls = language_model(settings), _tls(settings)
     async with open_callboard(settings, model) as system:
-        app = create_app(system, web, deciders=DECIDERS)
+        door, tokens = _entrance(settings, system.clock)
+        app = create_app(system, _web_settings(settings, model), deciders=DECIDERS, door=door, more=[tokens])
         binds = [str(bind) for bind in settings.bind]
         try:
             await serve_app(
                 app,
                 binds,
                 shutdown,
-                max_frame_bytes=settings.max_frame_bytes,
-                graceful_timeout=settings.graceful_timeout,
+                limits=_server_limits(settings),
+                tls=tls,
                 drain=sockets_of(app).drain,
                 task_status=task_status,
             )
         except OSError as fault:
             reason = f"cannot listen on {', '.join(binds)}: {fault.strerror or fault}; choose another with --bind"
             raise BadSetting((reason,)) from fault
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    try:
+        return tls_context(str(settings.tls_cert), str(settings.tls_key))
+    except OSError as fault:
+        reason = (
+            f"CALLBOARD_TLS_CERT: {settings.tls_cert} and {settings.tls_key} are no certificate and its key: {fault}"
+        )
+        raise BadSetting((f"{reason}; write two PEM files that belong together",)) from fault
+
+
+def _entrance(settings: Settings, clock: Clock) -> tuple[Door, Blueprint]:
+    """Who decides who comes in, and the routes where tokens are had."""
+    users = None if settings.users is None else Users(settings.users)
+    secret = settings.jwt_secret.reveal() if settings.jwt_secret is not None else None
+    try:
+        door = TokenDoor(secret) if settings.auth is Auth.JWT and secret is not None else OpenDoor()
+        tokens = tokens_blueprint(secret, users, clock, test_endpoints=settings.test_endpoints)
+    except ValueError as fault:
+        raise BadSetting((f"CALLBOARD_JWT_SECRET: {fault}; write the output of `openssl rand -hex 32`",)) from None
+    return door, tokens
+
+
+def _web_settings(settings: Settings, model: LanguageModel) -> WebSettings:
+    return WebSettings(
+        cors_origins=settings.cors_origins,
+        test_endpoints=settings.test_endpoints,
+        max_frame_bytes=settings.max_frame_bytes,
+        response_timeout=settings.response_timeout,
+        model=model.name,
+        rate=Rate(settings.rate_limit, settings.rate_burst),
+        principal_rate=Rate(settings.principal_rate_limit, settings.principal_rate_burst),
+        max_connections=settings.max_connections,
+        trust_host=settings.auth is Auth.JWT,
+    )
+
+
+def _server_limits(settings: Settings) -> ServerLimits:
+    """Sockets get the greater part of the time a shutdown may take; the actors finish in the rest."""
+    link = LinkLimits(
+        max_frame_bytes=settings.max_frame_bytes,
+        outlet_bytes=settings.outlet_bytes,
+        write_deadline=settings.write_deadline,
+        silence_limit=settings.silence_limit_of("conversations"),
+    )
+    return ServerLimits(
+        link=link,
+        handshake_deadline=settings.handshake_deadline,
+        graceful_timeout=settings.graceful_timeout * SOCKETS_SHARE,
+        max_connections=settings.max_connections,
+    )

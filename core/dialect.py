@@ -100,6 +100,9 @@ class Connection(Protocol):
     def received(self, frame: str | bytes, now: int) -> Sequence[Output]:
         """One whole text or binary message came."""
 
+    def throttled(self, retry_after: float, now: int) -> Sequence[Output]:
+        """A message came and was not taken, as this client sends too many; it may come again in `retry_after` s."""
+
     def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:
         """What became of a command this connection told."""
 

@@ -1,23 +1,48 @@
-"""Hypercorn as a child of our own nursery: one process, HTTP/1.1 alone, ended by an event."""
+"""Hypercorn's HTTP on Trio as a child of our own nursery: one process, HTTP/1.1 alone, ended by an event."""
 
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve as hypercorn_serve
-from hypercorn.typing import ASGIFramework
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ASGIFramework
+from hypercorn.utils import wrap_app
 
 from adapters.server.groups import sole
+from adapters.server.guard import GuardedServer, Lines
+from adapters.server.link import LinkLimits
+from adapters.server.wire import Stream
 
-MAX_FRAME_BYTES = 16 * 1024 * 1024
-PING_INTERVAL = 20.0
 BACKLOG = 1024
+SEND_BUFFER = 256 * 1024
+"""Bytes the kernel keeps for a client at most, about; what waits beyond is ours to count."""
+USER_TIMEOUT = 30.0
+"""Seconds after which the kernel itself gives up on a peer that acknowledges nothing, whatever we do."""
+SPARE_CONNECTIONS = 64
+"""Connections beyond the limit of WebSockets that are still served, so that a full server can say that it is full."""
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 Drain = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Times in seconds. `handshake_deadline` is what a connection has to say what it wants, and waits between requests.
+
+    After `graceful_timeout` whatever is left is cut off. `max_connections` is of WebSockets, 0 for no limit.
+    """
+
+    link: LinkLimits = field(default_factory=LinkLimits)
+    handshake_deadline: float = 10.0
+    graceful_timeout: float = 5.0
+    max_connections: int = 0
 
 
 async def serve(
@@ -25,57 +50,107 @@ async def serve(
     binds: Sequence[str],
     shutdown: trio.Event,
     *,
-    max_frame_bytes: int = MAX_FRAME_BYTES,
-    graceful_timeout: float = 5.0,
-    access_log: bool = False,
+    limits: ServerLimits | None = None,
+    tls: ssl.SSLContext | None = None,
     drain: Drain | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` on `binds` (`host:port`; port 0 takes a free one) until `shutdown` is set.
 
-    Starts with the URLs that were really bound. At shutdown `drain` runs first, while connections still work; then
-    what is left has `graceful_timeout` seconds. Raises OSError when an address cannot be bound.
+    Starts with the URLs that were really bound. At shutdown nothing new is accepted, `drain` runs, and what is left
+    has `graceful_timeout` seconds. Raises OSError when an address cannot be bound.
     """
-    config = _configured(await _bound(binds), max_frame_bytes, graceful_timeout, access_log=access_log)
-    child = partial(hypercorn_serve, app, config, shutdown_trigger=partial(_ended, shutdown, drain), mode="asgi")
+    limits = limits or ServerLimits()
+    listeners = await _bound(binds)
+    server = Server(app, limits)
     try:
         async with trio.open_nursery() as nursery:
-            task_status.started(await nursery.start(child))
+            lines = Lines(nursery, limits.link)
+            lines.start()
+            async with trio.open_nursery() as accepting:
+                secured = [_secured(listener, tls) for listener in listeners]
+                connect = partial(server.connect, lines)
+                await accepting.start(partial(trio.serve_listeners, connect, secured, handler_nursery=nursery))
+                task_status.started([_url(listener, tls) for listener in listeners])
+                await shutdown.wait()
+                accepting.cancel_scope.cancel()  # closes the listeners
+            await server.finish(lines, drain)
+            nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise sole(group) from None
 
 
-async def _bound(binds: Sequence[str]) -> list[str]:
-    """The addresses, bound by us and named for Hypercorn to take over: binding itself it would leak on failure."""
+class Server:
+    """What serves one app."""
+
+    def __init__(self, app: ASGIFramework, limits: ServerLimits) -> None:
+        self._limits, self._config = limits, _configured(limits)
+        self._context = WorkerContext(None)
+        self._app: AppWrapper = wrap_app(app, self._config.wsgi_max_body_size, "asgi")
+        self._most = limits.max_connections + SPARE_CONNECTIONS if limits.max_connections else None
+
+    async def connect(self, lines: Lines, stream: Stream) -> None:
+        """Serve one connection to its end."""
+        if self._most is not None and lines.connections >= self._most:
+            with trio.move_on_after(self._limits.link.write_deadline):
+                await stream.send_all(FULL)
+            return
+        await GuardedServer(self._app, self._config, self._context, lines, stream).run()
+
+    async def finish(self, lines: Lines, drain: Drain | None) -> None:
+        """Say goodbye to who is there, and wait a while for them to go."""
+        with trio.move_on_after(self._limits.graceful_timeout):
+            if drain is not None:
+                await drain()
+            await self._context.terminated.set()
+            await lines.all_gone()
+
+
+async def _bound(binds: Sequence[str]) -> list[trio.SocketListener]:
+    """Listeners on all the addresses, or on none: what was bound before one that cannot be is closed again."""
     listeners: list[trio.SocketListener] = []
     try:
         for bind in binds:
             host, _, port = bind.rpartition(":")
             listeners += await trio.open_tcp_listeners(int(port), host=host.strip("[]"), backlog=BACKLOG)
+        for listener in listeners:
+            _tune(listener)
     except BaseException:
         for listener in listeners:
             listener.socket.close()
         raise
-    return [f"fd://{listener.socket.detach()}" for listener in listeners]
+    return listeners
 
 
-def _configured(binds: Sequence[str], max_frame_bytes: int, graceful_timeout: float, *, access_log: bool) -> Config:
+def _tune(listener: trio.SocketListener) -> None:
+    """Options that every accepted connection inherits."""
+    listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(USER_TIMEOUT * 1000))
+
+
+def _configured(limits: ServerLimits) -> Config:
     config = Config()
-    config.bind = list(binds)
-    config.backlog = BACKLOG
-    # HTTP/2 brings failure modes of its own and nothing a WebSocket server needs.
-    config.alpn_protocols = ["http/1.1"]
-    config.websocket_max_message_size = max_frame_bytes
-    config.websocket_ping_interval = PING_INTERVAL
-    config.graceful_timeout = graceful_timeout
+    config.keep_alive_timeout = config.ssl_handshake_timeout = limits.handshake_deadline
+    config.websocket_ping_interval = None  # the link pings
     config.include_server_header = False
     config.errorlog = logging.getLogger("callboard.server")
-    config.accesslog = logging.getLogger("callboard.access") if access_log else None
+    config.accesslog = None
     return config
 
 
-async def _ended(shutdown: trio.Event, drain: Drain | None) -> None:
-    """Hypercorn's shutdown trigger. It still accepts while this runs, so draining is bounded by nobody but `drain`."""
-    await shutdown.wait()
-    if drain is not None:
-        await drain()
+def _secured(listener: trio.SocketListener, tls: ssl.SSLContext | None) -> trio.abc.Listener[Stream]:
+    return listener if tls is None else trio.SSLListener(listener, tls, https_compatible=True)
+
+
+def _url(listener: trio.SocketListener, tls: ssl.SSLContext | None) -> str:
+    host, port = listener.socket.getsockname()[:2]
+    return f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def tls_context(certificate: str, key: str) -> ssl.SSLContext:
+    """What serves TLS 1.2 and newer, HTTP/1.1 alone. Raises OSError (ssl.SSLError among it) for unusable files."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

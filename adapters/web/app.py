@@ -6,18 +6,22 @@ in which one failure would take down everything that hangs on it, is never used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
-from quart import Response, websocket
+import trio
+from quart import Blueprint, Response, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from actors.system import System
 from adapters.protocols.conversations import dialect_for
 from adapters.web.answers import Problem, answer, unavailable
+from adapters.web.auth import ANYBODY, Door, OpenDoor, check_requests, current_visitor
 from adapters.web.conversations import conversations_blueprint
 from adapters.web.cors import allow_origins
+from adapters.web.limits import Principals
+from adapters.web.log_stream import log_stream_blueprint
 from adapters.web.settings import WebSettings
 from adapters.web.socket import Sockets
 from core.conversation import conversation
@@ -33,23 +37,46 @@ log = structlog.get_logger("callboard.web")
 
 
 def create_app(
-    system: System, settings: WebSettings | None = None, *, deciders: Mapping[Category, AnyDecider] = DECIDERS
+    system: System,
+    settings: WebSettings | None = None,
+    *,
+    deciders: Mapping[Category, AnyDecider] = DECIDERS,
+    door: Door | None = None,
+    more: Iterable[Blueprint] = (),
 ) -> QuartTrio:
-    """The app over `system`. It may be served more than once, one after the other."""
-    settings = settings or WebSettings()
+    """The app over `system`, `door` deciding who comes in (everybody, without one); with `more` routes.
+
+    It is served by `adapters.server.serve`, which gives every WebSocket its link; and once: a drained app stays so.
+    """
+    settings, door = settings or WebSettings(), door or OpenDoor()
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_frame_bytes
-    sockets = app.extensions[SOCKETS] = Sockets(system, deciders, settings)
+    sockets = app.extensions[SOCKETS] = Sockets(system, deciders, settings, door)
     _answer_errors(app)
     _add_websockets(app, sockets)
     allow_origins(app, settings.cors_origins)
-    app.register_blueprint(conversations_blueprint(system, settings))
+    check_requests(app, door, system.clock)
+    _limit_requests(app, sockets.principals)
+    for routes in (conversations_blueprint(system, settings), log_stream_blueprint(system, sockets.drained), *more):
+        app.register_blueprint(routes)
 
     @app.get("/health")
     async def health() -> Response:
         return answer({"status": "healthy"})
 
     return app
+
+
+def _limit_requests(app: QuartTrio, principals: Principals) -> None:
+    """A principal's requests count with what it sends over its sockets. Who has no name has no limit of its own."""
+
+    @app.before_request
+    async def limit() -> Response | None:
+        principal = current_visitor().principal
+        if principal == ANYBODY.principal:
+            return None
+        wait = principals.take(principal, trio.current_time())
+        return Problem(429, "Too many requests", wait).answer() if wait else None
 
 
 def sockets_of(app: QuartTrio) -> Sockets:

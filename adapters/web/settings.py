@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adapters.web.limits import Rate
+
+RATE, PRINCIPAL_RATE = Rate(200, 400), Rate(1000, 2000)
 CORS_ORIGINS = ("http://localhost:3000", "http://127.0.0.1:3000")
 
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """`max_frame_bytes` bounds a WebSocket message and a request body, `outlet_bytes` what one socket may lag behind.
+    """`max_frame_bytes` bounds a request body, and what waits for a resume.
 
     `response_timeout` (seconds) is how long an answer may be drafted; `answer_margin` is how much longer a REST call
-    waits for it. `model` is what the configured language model is called.
+    waits for it. `model` is what the configured language model is called. `rate` is a connection's, `principal_rate`
+    that of one principal over all its connections. `max_connections` is of WebSockets, 0 for no limit. With
+    `trust_host` a page of the host a request names may connect, whatever that host is called.
     """
 
     cors_origins: tuple[str, ...] = CORS_ORIGINS
     test_endpoints: bool = True
     max_frame_bytes: int = 16 * 1024 * 1024
-    outlet_bytes: int = 1024 * 1024
     response_timeout: float = 30.0
     answer_margin: float = 5.0
     model: str = ""
+    rate: Rate = RATE
+    principal_rate: Rate = PRINCIPAL_RATE
+    max_connections: int = 0
+    trust_host: bool = False

@@ -1,25 +1,28 @@
 """The one WebSocket shell: does for every dialect what its connection says, and nothing of its own.
 
-Two tasks to a socket: one reads, always; one sends what is in the outlet. All else is plain synchronous calls: the
-connection's outputs are done in their order, and what the audience says goes through the same outlet. Only a resume
-reads the log; while it does, later outputs wait in line.
+All of it is plain synchronous calls: the connection's outputs are done in their order, and what the audience says goes
+through the same link. Only a resume reads the log, in a task; while it does, later outputs wait in line.
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import assert_never
 
 import structlog
 import trio
-from quart import Websocket, websocket
+from quart import abort, websocket
 
 from actors.audience import Membership
 from actors.system import System
-from adapters.web.outlet import Outlet
+from adapters.server.guard import LINK
+from adapters.server.link import CRASHED, Link, text_frame
+from adapters.web.auth import ANYBODY, BEARER, Door, OpenDoor, TurnedAway, Visitor
+from adapters.web.limits import Bucket, Principals
+from adapters.web.origins import may_come_from
 from adapters.web.resume import retell
 from adapters.web.settings import WebSettings
 from core.decider import AnyDecider
@@ -28,10 +31,8 @@ from core.identifiers import Category, StreamName
 from core.messages import Busy, Outcome, Stamp, Unavailable
 from core.ports import StoreUnavailable
 
-CRASHED, TOO_LARGE, NO_HISTORY, RESTARTING, TOO_MUCH = 1011, 1009, 1013, 1012, 4008
-SORRY, COME_BACK = "internal error", "the server restarts; come back"
-LINGER = 2.0
-"""Seconds for a client to answer our close, in which it is still read: unread bytes would destroy the close frame."""
+REFUSED, RESTARTING, NO_HISTORY, TOO_MUCH, EXPIRED = 1008, 1012, 1013, 4008, 4401
+SORRY, COME_BACK, FULL = "internal error", "the server restarts; come back", "too many connections; come back later"
 FAREWELL = 5.0
 """Seconds in which what a connection has to say at its end is told again, when an actor is busy."""
 FRAME_COST = 256
@@ -43,135 +44,183 @@ log = structlog.get_logger("callboard.socket")
 class Sockets:
     """All open sockets of one app."""
 
-    def __init__(self, system: System, deciders: Mapping[Category, AnyDecider], settings: WebSettings) -> None:
+    def __init__(
+        self, system: System, deciders: Mapping[Category, AnyDecider], settings: WebSettings, door: Door | None = None
+    ) -> None:
         self.system, self.deciders, self.settings = system, deciders, settings
+        self.principals = Principals(settings.principal_rate)
+        self._door = door or OpenDoor()
+        self._origins = frozenset(settings.cors_origins)
         self._open: set[Socket] = set()
-        self.draining = False
+        self._draining = trio.Event()
+        self._body, self._frame = b"", b""
 
     def __len__(self) -> int:
         return len(self._open)
 
-    async def talk(self, dialect: Dialect, path: Mapping[str, str]) -> None:
-        """Accept the WebSocket of the current request and serve it to its end."""
-        await websocket.accept()
-        if self.draining:
-            await websocket.close(RESTARTING, COME_BACK)
-            return
-        handshake = self._handshake(path)
-        try:
-            connection = dialect.connect(handshake)
-        except Exception as error:  # noqa: BLE001  # a dialect's fault must reach neither other clients nor the server
-            _log_crash(error, dialect, handshake)
-            await websocket.close(CRASHED, SORRY)
-            return
-        socket = Socket(self, dialect, connection, handshake)
-        self._open.add(socket)
-        try:
-            await socket.run(websocket)
-        finally:
-            self._open.discard(socket)
+    @property
+    def draining(self) -> bool:
+        return self._draining.is_set()
 
-    def _handshake(self, path: Mapping[str, str]) -> Handshake:
-        query = websocket.args.to_dict()
-        return Handshake(self.system.new_connection_id(), dict(path), query, "anonymous", self.system.store.epoch)
+    async def drained(self) -> None:
+        """Wait until the server begins to end."""
+        await self._draining.wait()
+
+    async def talk(self, dialect: Dialect, path: Mapping[str, str]) -> None:
+        """Accept the WebSocket of the current request and give it to a socket of its own. Returns at once."""
+        headers, link = websocket.headers, websocket.scope["state"][LINK]
+        trusted = self.settings.trust_host
+        if not may_come_from(headers.get("Origin"), headers.get("Host"), self._origins, trust_host=trusted):
+            abort(403)
+        query, offered = websocket.args.to_dict(), websocket.requested_subprotocols
+        link.expect()
+        await websocket.accept(subprotocol=BEARER if BEARER in offered else None)
+        try:
+            visitor = self._door.admit(dict(headers), query, offered, self.system.clock.now())
+        except TurnedAway as refusal:
+            turn_away(link, REFUSED, refusal.reason)
+        else:
+            self._begin(link, dialect, visitor, dict(path), query)
+
+    def _begin(
+        self, link: Link, dialect: Dialect, visitor: Visitor, path: dict[str, str], query: dict[str, str]
+    ) -> None:
+        most, system = self.settings.max_connections, self.system
+        if self.draining:
+            turn_away(link, RESTARTING, COME_BACK)
+        elif most and len(self._open) >= most:
+            turn_away(link, NO_HISTORY, FULL)
+        else:
+            id, epoch = system.new_connection_id(), system.store.epoch
+            handshake = Handshake(id, path, query, visitor.principal, epoch)
+            try:
+                socket = Socket(self, dialect, dialect.connect(handshake), handshake, link)
+            except Exception as error:  # noqa: BLE001  # a dialect's fault must reach neither other clients nor the server
+                _log_crash(error, dialect, handshake)
+                turn_away(link, CRASHED, SORRY)
+                return
+            if visitor.expires_at is not None:
+                left = (visitor.expires_at - system.clock.now()) / 1e6
+                link.end_at(trio.current_time() + left, EXPIRED, "the token has expired; come back with a new one")
+            self._open.add(socket)
+            socket.open()
+
+    def forget(self, socket: Socket) -> None:
+        self._open.discard(socket)
+
+    def framed(self, body: bytes) -> bytes:
+        """The body as a frame; an audience hands the same body to many sockets, and it is framed for the first."""
+        if body is not self._body:
+            self._body, self._frame = body, text_frame(body)
+        return self._frame
 
     async def drain(self, *, batch: int = 100, pause: float = 0.01) -> None:
         """Tell all clients that the server restarts, some at a time, so that they do not come back all at once."""
-        self.draining = True
+        self._draining.set()
         for start, socket in enumerate(tuple(self._open), start=1):
             socket.close(RESTARTING, COME_BACK)
             if start % batch == 0:
                 await trio.sleep(pause)
 
 
-class Socket:
-    """One client: a dialect's connection and the socket it lives on. It is also the audience's listener."""
+class Nobody:
+    """Who talks over a link that is closed at once."""
 
-    def __init__(self, sockets: Sockets, dialect: Dialect, connection: Connection, handshake: Handshake) -> None:
+    def received(self, message: str | bytes) -> None:
+        """Nobody hears it."""
+
+    def left(self) -> None:
+        """Nobody was there."""
+
+
+def turn_away(link: Link, code: int, reason: str) -> None:
+    """Close an accepted WebSocket: a client sees the code of a close, but not that of a refused handshake."""
+    link.begin(Nobody())
+    link.close(code, reason)
+
+
+class Socket:
+    """One client: a dialect's connection and its link. It is the link's talker, and the audience's listener."""
+
+    __slots__ = (
+        "_bucket", "_connection", "_dialect", "_handshake", "_left", "_link", "_memberships", "_outputs",
+        "_recall_scope", "_recalling", "_sockets", "_system", "_waiting", "_working", "connection_id",
+    )  # fmt: skip
+
+    def __init__(
+        self, sockets: Sockets, dialect: Dialect, connection: Connection, handshake: Handshake, link: Link
+    ) -> None:
         self.connection_id = handshake.connection_id
-        self._sockets = sockets
-        self._system, self._deciders, self._settings = sockets.system, sockets.deciders, sockets.settings
+        self._sockets, self._system, self._link = sockets, sockets.system, link
         self._dialect, self._connection, self._handshake = dialect, connection, handshake
-        self._outlet = Outlet(sockets.settings.outlet_bytes, self._closing)
+        self._bucket = Bucket(sockets.settings.rate, trio.current_time())
         self._memberships: dict[StreamName, Membership] = {}
         self._outputs: deque[Output] = deque()
         self._working = self._recalling = self._left = False
+        self._recall_scope: trio.CancelScope | None = None
         self._waiting = 0
-        self._nursery: trio.Nursery
 
     # --- the audience's listener ---
 
     def write(self, body: bytes) -> None:
-        self._outlet.write(body)
+        self._link.write(self._sockets.framed(body))
 
     def close(self, code: int, reason: str) -> None:
-        self._outlet.close(code, reason)
+        self._link.close(code, reason)
 
-    # --- the life of the socket ---
+    # --- the link's talker ---
 
-    async def run(self, wire: Websocket) -> None:
-        """Serve the client until either side is done. A crash is this client's alone: it is closed with 1011."""
-        try:
-            async with trio.open_nursery() as self._nursery:
-                self._nursery.start_soon(self._send, wire)
-                self._nursery.start_soon(self._contained, partial(self._read, wire))
-                self._take(self._connection.opened)
-        finally:
-            await self._leave()
+    def open(self) -> None:
+        self._link.begin(self)
+        self._take(self._connection.opened)
 
-    async def _read(self, wire: Websocket) -> None:
-        while True:
-            frame: str | bytes | None = await wire.receive()
-            # An empty binary frame comes as None.
-            self._receive(b"" if frame is None else frame)
-
-    def _receive(self, frame: str | bytes) -> None:
-        if self._outlet.closing is not None:
-            return
-        size, most = _size(frame, self._settings.max_frame_bytes), self._settings.max_frame_bytes
-        if size > most:
-            self._outlet.close(TOO_LARGE, f"a frame has at most {most} bytes")
-        elif self._recalling and self._is_too_much(size):
-            self._outlet.close(TOO_MUCH, "too much at once; resume with since")
+    def received(self, message: str | bytes) -> None:
+        if self._recalling and self._is_too_much(len(message)):
+            self._link.close(TOO_MUCH, "too much at once; resume with since")
+        elif wait := self._throttled():
+            self._take(partial(self._connection.throttled, wait))
         else:
-            self._take(partial(self._connection.received, frame))
+            self._take(partial(self._connection.received, message))
+
+    def left(self) -> None:
+        """Hear nothing more, and tell the actors so."""
+        self._left = True
+        self._sockets.forget(self)
+        for membership in self._memberships.values():
+            membership.leave()
+        if self._recall_scope is not None:
+            self._recall_scope.cancel()
+        for output in self._connection.closed(self._system.clock.now()):
+            if isinstance(output, Tell):
+                self._part(output, trio.current_time() + FAREWELL)
+
+    def _throttled(self) -> float:
+        """Seconds until this client may send again; 0 when it may now."""
+        now = trio.current_time()
+        wait = self._bucket.take(now)
+        principal = self._handshake.principal
+        if wait or principal == ANYBODY.principal:
+            return wait
+        return self._sockets.principals.take(principal, now)
 
     def _is_too_much(self, size: int) -> bool:
         """Count a frame that has to wait for a resume. All that wait may be as large as one may be."""
         self._waiting += size + FRAME_COST
-        return self._waiting > self._settings.max_frame_bytes + FRAME_COST
+        return self._waiting > self._sockets.settings.max_frame_bytes + FRAME_COST
 
-    async def _send(self, wire: Websocket) -> None:
-        code, reason = await self._flush(wire)
-        await wire.close(code, reason)
-        with trio.move_on_after(LINGER):
-            await trio.sleep_forever()  # the client's own close, or its going, cancels us
-        self._nursery.cancel_scope.cancel()
+    def _part(self, tell: Tell, until: float) -> None:
+        """Tell an actor that this client is gone, again where it was busy; not at our end, as our next run knows."""
 
-    def _closing(self) -> None:
-        """The outlet takes nothing more: leave now, for a slow client may take long to be rid of."""
-        for membership in self._memberships.values():
-            membership.leave()
-        if not self._left and self._nursery.child_tasks:  # without any the nursery is closing, and `run` leaves anyway
-            self._nursery.start_soon(self._leave)
+        def settled(outcome: Outcome) -> None:
+            soon = trio.current_time() < until and not self._sockets.draining
+            if soon and isinstance(outcome, Busy | Unavailable):
+                self._link.start_soon(partial(again, outcome.retry_after))
 
-    async def _flush(self, wire: Websocket) -> tuple[int, str]:
-        try:
-            return await self._outlet.flush(wire.send)
-        except Exception as error:  # noqa: BLE001  # a frame that cannot be sent ends this socket alone
-            self._crash(error)
-            return CRASHED, SORRY
+        async def again(retry_after: float) -> None:
+            await trio.sleep(retry_after * random.random())  # noqa: S311  # spreads those who left together
+            self._part(tell, until)
 
-    async def _contained(self, task: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await task()
-        except Exception as error:  # noqa: BLE001  # as above
-            self._crash(error)
-
-    def _crash(self, error: Exception) -> None:
-        _log_crash(error, self._dialect, self._handshake)
-        self._outputs.clear()
-        self._outlet.close(CRASHED, SORRY)
+        self._system.post(tell.stream, tell.command, self._stamp(tell.command_id), settled)
 
     # --- outputs ---
 
@@ -185,13 +234,17 @@ class Socket:
         except Exception as error:  # noqa: BLE001  # as above; and the caller may be an actor
             self._crash(error)
 
+    def _crash(self, error: Exception) -> None:
+        _log_crash(error, self._dialect, self._handshake)
+        self._outputs.clear()
+        self._link.close(CRASHED, SORRY)
+
     def _work(self) -> None:
-        """Do the outputs in line, unless they are being done already or a resume is under way."""
         if self._working:
             return
         self._working = True
         try:
-            while self._outputs and not self._recalling and self._outlet.closing is None:
+            while self._outputs and not self._recalling and not self._link.closing:
                 self._do(self._outputs.popleft())
         finally:
             self._working = False
@@ -199,7 +252,7 @@ class Socket:
     def _do(self, output: Output) -> None:
         match output:
             case Write(body):
-                self._outlet.write(body)
+                self._link.say(body)
             case Listen(stream):
                 self._listen(stream)
             case Tell(stream, command, command_id):
@@ -208,9 +261,9 @@ class Socket:
                 self._memberships[stream].hear(state, version)
             case Recall():
                 self._recalling = True
-                self._nursery.start_soon(self._contained, partial(self._recall, output))
+                self._link.start_soon(partial(self._recall, output))
             case Close(code, reason):
-                self._outlet.close(code, reason)
+                self._link.close(code, reason)
             case _:
                 assert_never(output)
 
@@ -230,61 +283,30 @@ class Socket:
 
     async def _recall(self, recall: Recall) -> None:
         """Show what came after `since`, as it was shown then, no faster than the client reads."""
-        history, decider = self._system.store, self._deciders[recall.stream.category]
-        begin = partial(self._recalled, recall)
-        try:
-            await retell(
-                recall, history, decider, self._dialect,
-                connection_id=self.connection_id, begin=begin, show=self._show,
-            )  # fmt: skip
-        except StoreUnavailable:
-            self._outlet.close(NO_HISTORY, "the log cannot be read now; resume with since")
-        self._recalling, self._waiting = False, 0
-        self._work()
+        with trio.CancelScope() as self._recall_scope:
+            try:
+                await self._retell(recall)
+            except StoreUnavailable:
+                self._link.close(NO_HISTORY, "the log cannot be read now; resume with since")
+            except Exception as error:  # noqa: BLE001  # as above
+                self._crash(error)
+            self._recalling, self._waiting = False, 0
+            self._take(lambda _: ())
+
+    async def _retell(self, recall: Recall) -> None:
+        decider = self._sockets.deciders[recall.stream.category]
+        await retell(
+            recall, self._system.store, decider, self._dialect,
+            connection_id=self.connection_id, begin=partial(self._recalled, recall), show=self._show,
+        )  # fmt: skip
 
     def _recalled(self, recall: Recall, state: object) -> None:
         for output in self._connection.recalled(recall.stream, state, recall.since, self._system.clock.now()):
             self._do(output)
 
     async def _show(self, body: bytes) -> None:
-        await self._outlet.room(len(body))
-        self._outlet.write(body)
-
-    # --- the end ---
-
-    async def _leave(self) -> None:
-        """Hear nothing more, and tell the actors so: at once, then again within a deadline where they were busy."""
-        if self._left:
-            return
-        self._left = True
-        for membership in self._memberships.values():
-            membership.leave()
-        with trio.move_on_after(FAREWELL, shield=True):
-            for tell in self._farewells():
-                await self._insist(tell)
-
-    def _farewells(self) -> list[Tell]:
-        try:
-            outputs = self._connection.closed(self._system.clock.now())
-        except Exception as error:  # noqa: BLE001  # as above
-            self._crash(error)
-            return []
-        return [output for output in outputs if isinstance(output, Tell)]
-
-    async def _insist(self, tell: Tell) -> None:
-        """Tell it until it is taken; only once at the server's end, as its next run knows that all are gone."""
-        while True:
-            outcome = await self._system.ask(tell.stream, tell.command, self._stamp(tell.command_id))
-            if self._sockets.draining or not isinstance(outcome, Busy | Unavailable):
-                return
-            await trio.sleep(outcome.retry_after * random.random())  # noqa: S311  # spreads those who left together
-
-
-def _size(frame: str | bytes, limit: int) -> int:
-    """The frame's bytes; a text that is surely below the limit is not encoded for it."""
-    if isinstance(frame, bytes) or len(frame) * 4 <= limit:
-        return len(frame)
-    return len(frame.encode())
+        await self._link.outlet.room(len(body))
+        self._link.say(body)
 
 
 def _log_crash(error: Exception, dialect: Dialect, handshake: Handshake) -> None:

@@ -23,7 +23,8 @@ from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.gateways.drafting import draft_reply
 from adapters.gateways.offline_partner import ScriptedModel
 from adapters.server.groups import sole
-from adapters.server.serve import serve
+from adapters.server.link import LinkLimits
+from adapters.server.serve import ServerLimits, serve
 from adapters.web.app import create_app, sockets_of
 from adapters.web.log_stream import log_stream_blueprint
 from adapters.web.settings import WebSettings
@@ -119,7 +120,11 @@ Start = Callable[..., Awaitable[Server]]
 
 
 async def _run(
-    model: LanguageModel, settings: WebSettings, store: EventStore, task_status: trio.TaskStatus[Server]
+    model: LanguageModel,
+    settings: WebSettings,
+    store: EventStore,
+    limits: ServerLimits | None,
+    task_status: trio.TaskStatus[Server],
 ) -> None:
     performers: dict[type, Perform] = {
         DraftReply: draft_reply(model, delta_interval=0.0, response_timeout=settings.response_timeout)
@@ -134,8 +139,8 @@ async def _run(
         app, shutdown = create_app(system, settings), trio.Event()
         if "log_stream" not in app.blueprints:
             app.register_blueprint(log_stream_blueprint(system, shutdown.wait))
-        most, drain = settings.max_frame_bytes, sockets_of(app).drain
-        child = partial(serve, app, ["127.0.0.1:0"], shutdown, graceful_timeout=0.1, drain=drain, max_frame_bytes=most)
+        limits = limits or ServerLimits(LinkLimits(max_frame_bytes=settings.max_frame_bytes), graceful_timeout=0.1)
+        child = partial(serve, app, ["127.0.0.1:0"], shutdown, limits=limits, drain=sockets_of(app).drain)
         urls = await nursery.start(child)
         async with httpx.AsyncClient(base_url=urls[0], timeout=PATIENCE) as http:
             task_status.started(Server(system, app, urls[0], http, shutdown))
@@ -149,11 +154,14 @@ async def starting() -> AsyncIterator[Start]:
     async with trio.open_nursery() as nursery:
 
         async def start_one(
-            *answers: Any, settings: WebSettings | None = None, store: EventStore | None = None
+            *answers: Any,
+            settings: WebSettings | None = None,
+            store: EventStore | None = None,
+            limits: ServerLimits | None = None,
         ) -> Server:
             model = ScriptedModel(*answers or (("Hello ", "there."),))
             settings = settings or WebSettings(model=model.name, response_timeout=2.0, answer_margin=1.0)
-            server: Server = await nursery.start(_run, model, settings, store or MemoryStore())
+            server: Server = await nursery.start(_run, model, settings, store or MemoryStore(), limits)
             servers.append(server)
             return server
 
@@ -175,9 +183,9 @@ async def server(start: Start) -> Server:
 
 
 @pytest.fixture
-def small_outlet() -> WebSettings:
+def small_outlet() -> ServerLimits:
     """Sockets that may lag 16 KiB behind."""
-    return WebSettings(model="scripted", outlet_bytes=16 * 1024)
+    return ServerLimits(LinkLimits(outlet_bytes=16 * 1024), graceful_timeout=0.1)
 
 
 @pytest.fixture

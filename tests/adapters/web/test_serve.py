@@ -14,11 +14,6 @@ from adapters.server.serve import serve
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """The smallest ASGI application: it says yes."""
-    if scope["type"] == "lifespan":
-        for _ in range(2):
-            event = await receive()
-            await send({"type": f"{event['type']}.complete"})
-        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]})
     await send({"type": "http.response.body", "body": b"yes"})
 
@@ -44,19 +39,23 @@ async def test_it_returns_once_it_is_told_to_stop() -> None:
         await trio.open_tcp_stream("127.0.0.1", port)
 
 
-async def test_it_drains_before_it_stops(nursery: trio.Nursery) -> None:
+async def test_it_takes_nobody_new_and_drains_before_it_stops(nursery: trio.Nursery) -> None:
     shutdown, drained = trio.Event(), trio.Event()
     answers: list[str] = []
 
-    async def drain() -> None:
-        async with httpx.AsyncClient() as http:
-            answers.append((await http.get(urls[0])).text)
-        drained.set()
+    async with httpx.AsyncClient() as there, httpx.AsyncClient() as late:
 
-    urls = await nursery.start(partial(serve, app, ["127.0.0.1:0"], shutdown, drain=drain))
-    shutdown.set()
-    with trio.fail_after(5):
-        await drained.wait()
+        async def drain() -> None:
+            answers.append((await there.get(urls[0])).text)
+            with pytest.raises(httpx.ConnectError):
+                await late.get(urls[0])
+            drained.set()
+
+        urls = await nursery.start(partial(serve, app, ["127.0.0.1:0"], shutdown, drain=drain))
+        await there.get(urls[0])
+        shutdown.set()
+        with trio.fail_after(5):
+            await drained.wait()
     assert answers == ["yes"]
 
 

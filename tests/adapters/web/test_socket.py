@@ -116,7 +116,7 @@ async def test_commands_sent_while_resuming_are_answered_after_the_backlog(serve
 
 
 async def test_a_backlog_larger_than_the_outlet_still_arrives(start: Any, small_outlet: Any) -> None:
-    server = await start(settings=small_outlet)
+    server = await start(limits=small_outlet)
     id = await server.opened()
     for n in range(12):
         body = {"final_transcript": f"{n}" * 5000}
@@ -129,7 +129,7 @@ async def test_a_backlog_larger_than_the_outlet_still_arrives(start: Any, small_
 async def test_a_client_that_does_not_read_is_closed_with_4008_and_the_others_hear_all(
     start: Any, small_outlet: Any
 ) -> None:
-    server = await start(settings=small_outlet)
+    server = await start(limits=small_outlet)
     id = await server.opened()
     async with server.talk(id) as slow, server.talk(id) as quick:
         await quick.frames(2)

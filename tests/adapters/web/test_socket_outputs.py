@@ -34,6 +34,9 @@ class Scripted:
     def received(self, frame: str | bytes, now: int) -> Sequence[Output]:
         return self.dialect.receive(self, frame)
 
+    def throttled(self, retry_after: float, now: int) -> Sequence[Output]:
+        return (Write(f"come back in {retry_after:.1f} s".encode()),)
+
     def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:
         return self.dialect.settle(outcome)
 
@@ -120,12 +123,6 @@ async def test_a_crash_in_closed_hurts_nobody_else(server: Any) -> None:
     async with server.connect("/odd"):
         pass
     assert (await server.http.get("/health")).status_code == 200
-
-
-async def test_a_frame_that_is_no_text_closes_with_1011(server: Any) -> None:
-    mount(server, Odd(at_first=(Write(b"\xff\xfe"),)))
-    async with server.connect("/odd") as socket:
-        assert await socket.closed() == (1011, "internal error")
 
 
 async def test_outputs_are_done_in_their_order_and_none_after_a_close(server: Any) -> None:

@@ -1,0 +1,193 @@
+"""Hypercorn's connection, made safe: each measure answers a defect of the stock path (tests/adapters/server has them).
+
+HTTP/1.1 alone; no extension of WebSocket; whatever goes wrong with one connection ends that connection; nothing is
+written without a deadline. A WebSocket belongs to Hypercorn until its handshake is answered, and then to its link.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import h11
+import structlog
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+from adapters.server.link import Link, LinkLimits
+from adapters.server.outlet import Flusher
+from adapters.server.pulse import Pulse
+from adapters.server.wire import MOST_RECEIVED, Stream, wire_over
+
+LINK = "link"
+"""Where a WebSocket's handler finds its link: in the `state` of its scope."""
+MOST_WRITTEN = 65_536
+"""Bytes of an HTTP answer that are written against one deadline."""
+LAST_WORDS = 1.0
+"""Seconds in which TLS may say that it ends."""
+
+log = structlog.get_logger("callboard.server")
+
+
+class Lines:
+    """All connections of one server, and what they share."""
+
+    def __init__(self, nursery: trio.Nursery, limits: LinkLimits) -> None:
+        self.nursery, self.limits = nursery, limits
+        self.flusher = Flusher(nursery.start_soon, limits.write_deadline)
+        self.pulse = Pulse()
+        self.connections = 0
+        self._quiet = trio.Event()
+
+    def start(self) -> None:
+        self.nursery.start_soon(self.flusher.run)
+        self.nursery.start_soon(self.pulse.run)
+
+    def opened(self) -> None:
+        self.connections += 1
+
+    def closed(self) -> None:
+        self.connections -= 1
+        if not self.connections:
+            self._quiet.set()
+
+    async def all_gone(self) -> None:
+        """Wait until there is no connection."""
+        while self.connections:
+            self._quiet = trio.Event()
+            await self._quiet.wait()
+
+
+class GuardedServer(TCPServer):
+    """One connection."""
+
+    def __init__(self, app: AppWrapper, config: Config, context: WorkerContext, lines: Lines, stream: Stream) -> None:
+        super().__init__(app, config, context, {}, cast("Any", stream))
+        self._lines, self._ssl = lines, isinstance(stream, trio.SSLStream)
+        self._http = trio.CancelScope()
+        self._wire = wire_over(stream)
+        self._link = Link(self._wire, lines.limits, lines.flusher, lines.nursery, self._http.cancel)
+
+    async def run(self) -> None:
+        """Serve the connection to its end. Never raises but Cancelled."""
+        self._lines.opened()
+        try:
+            if await self._greeted():
+                await self._talk_http()
+                if self._link.begun:
+                    await self._talk_websocket()
+        except* OSError:
+            pass
+        except* Exception:
+            log.exception("a connection failed")
+        finally:
+            self._lines.closed()
+            with trio.move_on_after(LAST_WORDS, shield=True):
+                await self._close()
+            self._wire.abort()
+
+    async def _greeted(self) -> bool:
+        """Under TLS: whether the handshake came about in time."""
+        if not self._ssl:
+            return True
+        try:
+            with trio.fail_after(self.config.ssl_handshake_timeout):
+                await self.stream.do_handshake()
+        except (trio.BrokenResourceError, trio.TooSlowError):
+            return False
+        return True
+
+    async def _talk_http(self) -> None:
+        """Hypercorn's part: until the end, or until a WebSocket's handshake is answered."""
+        sock = (self.stream.transport_stream if self._ssl else self.stream).socket
+        async with TaskGroup() as self._task_group:
+            self.protocol = cast("Any", OneProtocol(
+                self.app, self.config, self.context, self._task_group, ConnectionState({LINK: self._link}), self._ssl,
+                parse_socket_addr(sock.family, sock.getpeername()), parse_socket_addr(sock.family, sock.getsockname()),
+                self.protocol_send,
+            ))  # fmt: skip
+            await self.protocol.initiate()
+            await self.idle_task.restart(self._task_group, self._idle_timeout)
+            with self._http:
+                await self._read_data()
+            await self.idle_task.stop()
+
+    async def _talk_websocket(self) -> None:
+        self.protocol = cast("Any", None)  # what Hypercorn and the framework held of the handshake may go
+        self._lines.pulse.links.add(self._link)
+        try:
+            await self._link.run()
+        finally:
+            self._lines.pulse.links.discard(self._link)
+
+    async def _read_data(self) -> None:
+        while True:
+            try:
+                data = bytes(await self.stream.receive_some(MOST_RECEIVED))
+            except (trio.ClosedResourceError, trio.BrokenResourceError):
+                break
+            if data and self._link.expected:
+                self._link.feed(data)
+            else:
+                await self.protocol.handle(RawData(data))
+            if not data:
+                break
+        await self.protocol.handle(Closed())
+
+    async def protocol_send(self, event: Event) -> None:
+        if self._link.begun:
+            return  # the connection is the link's, and what Hypercorn has to say of its end goes nowhere
+        match event:
+            case RawData(data):
+                async with self.send_lock:
+                    await self._write(data)
+            case Closed():
+                await self._close()
+                await self.protocol.handle(Closed())
+            case Updated(idle=True):
+                await self.idle_task.restart(self._task_group, self._idle_timeout)
+            case _:
+                await self.idle_task.stop()
+
+    async def _write(self, data: bytes) -> None:
+        """Write a piece at a time, each within the deadline. One that is cut short leaves nothing to go on with."""
+        try:
+            for start in range(0, len(data), MOST_WRITTEN):
+                with trio.fail_after(self._lines.limits.write_deadline):
+                    await self.stream.send_all(data[start : start + MOST_WRITTEN])
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            await self.protocol.handle(Closed())
+        except trio.TooSlowError:
+            self._wire.abort()
+            await self.protocol.handle(Closed())
+        except trio.Cancelled:
+            self._wire.abort()
+            raise
+
+
+class OneProtocol(H11Protocol):
+    """HTTP/1.1, and nothing that a client would rather speak."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """An `Upgrade: h2c` is ignored, as a server may (RFC 9110, 7.8)."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        if request.http_version not in (b"1.0", b"1.1"):  # `PRI * HTTP/2.0` begins so
+            await self._send_error_response(505)
+            await self.send(Closed())
+            return
+        headers = [(name, value) for name, value in request.headers if name != b"sec-websocket-extensions"]
+        target, version = request.target, request.http_version
+        request = h11.Request(method=request.method, target=target, headers=headers, http_version=version)
+        link: Link = self.connection_state[LINK]
+        if early := self.connection.trailing_data[0]:  # frames that came together with the handshake, if it is one
+            link.early = bytes(early)
+        await super()._create_stream(request)
+        if isinstance(self.connection, H11WSConnection):
+            self.connection.buffer.clear()

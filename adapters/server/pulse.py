@@ -1,0 +1,28 @@
+"""The heart beat of all links: one task that pings, and gives up on the silent."""
+
+from __future__ import annotations
+
+import trio
+
+from adapters.server.link import Link
+
+BEAT = 0.5
+"""Seconds between two beats."""
+BEATS_PER_TURN = 500
+"""Links looked at before other tasks get their turn."""
+
+
+class Pulse:
+    """`links` are those that live. `run` is the task."""
+
+    def __init__(self) -> None:
+        self.links: set[Link] = set()
+
+    async def run(self) -> None:
+        while True:
+            await trio.sleep(BEAT)
+            now = trio.current_time()
+            for n, link in enumerate(tuple(self.links), start=1):
+                link.beat(now)
+                if n % BEATS_PER_TURN == 0:
+                    await trio.lowlevel.checkpoint()
