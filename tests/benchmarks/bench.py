@@ -1,4 +1,4 @@
-"""`make bench`: what Callboard costs, beside what it is made of, as ratios in one run.
+"""`make bench`: what Callboard costs, beside what it is made of and beside its rivals, as ratios in one run.
 
 Ours and its baseline take turns, several rounds; what is compared is the best round of each, so that a neighbour's
 noise hurts neither alone. Prints a table and writes bench.json. `--quick` makes everything small, to try the bench.
@@ -7,222 +7,87 @@ noise hurts neither alone. Prints a table and writes bench.json. `--quick` makes
 from __future__ import annotations
 
 import argparse
-import gc
 import json
+import os
 import platform
 import sqlite3
-import sys
 import tempfile
-import time
-import tracemalloc
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
-
-import trio
-import trio.testing
-from rich.console import Console
 
 from adapters.bootstrap import settle_interpreter
-from adapters.demo.server import Server
-from core.conversation import conversation
-from core.identifiers import StreamName
-from eventstore.memory import MemoryStore
-from eventstore.opening import open_sqlite
-from tests.benchmarks import load
+from tests.benchmarks import fanout, idle, latency, log_costs, stalled, storm
+from tests.benchmarks.cores import raise_descriptor_limit, stay_unpinned
+from tests.benchmarks.remote import RemoteFault
+from tests.benchmarks.report import Bench, console
+from tests.benchmarks.servers import NotRunning
 
-console = Console(width=None if sys.stdout.isatty() else 140)
-
-
-class Bench:
-    """The results, and what each was meant to be."""
-
-    def __init__(self, folder: Path, scale: float, rounds: int) -> None:
-        self.folder, self.scale, self.rounds = folder, scale, rounds
-        self.results: list[dict[str, Any]] = []
-
-    def report(self, name: str, figure: str, ratio: float | None, target: str, holds: bool | None, **more: Any) -> None:
-        self.results.append({"name": name, "figure": figure, "ratio": ratio, "target": target, "holds": holds, **more})
-        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: " "}[holds]
-        shown = "" if ratio is None else f"{ratio:.2f}×"
-        console.print(f" {mark} {name:58} {figure:38} {shown:>8}  {target}", highlight=False)
-
-    def commands(self, count: int) -> int:
-        return max(200, int(count * self.scale))
-
-    def in_turns(self, times: int = 1, **contenders: Callable[[], Any]) -> dict[str, list[Any]]:
-        """Each contender once a round, in turns; `times` as many rounds as usual."""
-        took: dict[str, list[Any]] = {name: [] for name in contenders}
-        for _ in range(self.rounds * times):
-            for name, contend in contenders.items():
-                gc.collect()
-                took[name].append(contend())
-        return took
+# In the order of a whole run; the large log comes last, as it takes longest.
+MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
+    "commands": log_costs.durable_commands,
+    "recovery": log_costs.recovery,
+    "memory": log_costs.memory,
+    "fanout": fanout.measure,
+    "idle": idle.measure,
+    "latency": latency.measure,
+    "stalled": stalled.measure,
+    "storm": storm.measure,
+    "growth": log_costs.growth_and_start_up,
+}
 
 
-def durable_commands(bench: Bench) -> None:
-    """decide → group commit → ack, beside `Application.save` and beside raw sqlite3 in equal transactions."""
-    sizes = {1: (4000, 20_000), 10: (10_000, 40_000), 100: (40_000, 60_000), 1000: (60_000, 80_000)}
-    for actors, clients, most in [(n, c, sizes[n][c > 1]) for n in sizes for c in (1, 8)]:
-        count = bench.commands(most)
-        took = bench.in_turns(
-            ours=partial(trio.run, load.through_actors, bench.folder, actors, clients, count),
-            save=partial(load.through_save, bench.folder, actors, bench.commands(3000)),
-            raw=partial(load.through_raw_sqlite, bench.folder, actors, actors * clients, count),
+def names(text: str) -> list[str]:
+    """The measurements asked for. Raises ArgumentTypeError for one there is not."""
+    wanted = list(filter(None, text.split(",")))
+    if unknown := set(wanted) - MEASUREMENTS.keys():
+        raise argparse.ArgumentTypeError(
+            f"there is no {', '.join(sorted(unknown))}; choose of {', '.join(MEASUREMENTS)}"
         )
-        rate, p50, p99 = max(took["ours"])
-        save, raw = max(took["save"]), max(took["raw"])
-        what = f"{actors} actors, {clients} client{'s' * (clients > 1)} each"
-        figure = f"{rate:,.0f}/s, p50 {p50:.2f} ms, p99 {p99:.2f} ms"
-        aim = 8.0 if actors == 100 else None
-        bench.report(
-            f"commands, {what}, beside save()", figure, rate / save, "≥ 8×" if aim else "",
-            rate / save >= aim if aim else None, ours=rate, baseline=save, p50_ms=p50, p99_ms=p99,
-        )  # fmt: skip
-        bench.report(
-            f"commands, {what}, beside raw sqlite3", f"{raw:,.0f} rows/s raw", rate / raw, "≥ 0.6×",
-            rate / raw >= 0.6, ours=rate, baseline=raw,
-        )  # fmt: skip
+    return wanted or list(MEASUREMENTS)
 
 
-def recovery(bench: Bench) -> None:
-    """The fold of one long stream from the log, beside eventsourcing's `repository.get` of the same."""
-    count = bench.commands(50_000)
-    path = bench.folder / "recovery.db"
-    (name,) = load.filled(path, count, 1)
-    app = load.application(bench.folder)
-    aggregate = load.Heard()
-    for _ in range(count):
-        aggregate.hear(load.TEXT)
-    app.save(aggregate)
-
-    async def fold() -> float:
-        async with open_sqlite(path) as store:
-            began = time.perf_counter()
-            state = conversation.fold(conversation.initial, await store.read_events(StreamName(name)))
-            assert state.interim == load.TEXT
-            return count / (time.perf_counter() - began)
-
-    def get() -> float:
-        began = time.perf_counter()
-        app.repository.get(aggregate.id)
-        return count / (time.perf_counter() - began)
-
-    took = bench.in_turns(ours=lambda: trio.run(fold), get=get)
-    ours, theirs = max(took["ours"]), max(took["get"])
-    figure = f"{ours:,.0f} events/s"
-    bench.report("recovery by fold, beside repository.get", figure, ours / theirs, "≥ 8×", ours / theirs >= 8)
-    app.close()
-
-
-def growth(bench: Bench) -> tuple[Path, int]:
-    """The cost of a command when the log is small and when it is large."""
-    large = max(20_000, int(1_000_000 * bench.scale))
-    paths = {"small": bench.folder / "small.db", "large": bench.folder / "large.db"}
-    load.filled(paths["small"], 10_000, 500)
-    load.filled(paths["large"], large, 5000)
-
-    async def cost(path: Path) -> float:
-        async with open_sqlite(path) as store, load.running(store) as system:
-            await system.board_current()
-            streams = await load.opened(system, 100)
-            await load.ClosedLoop(system, streams, 1, 2000).run()
-            rate = await load.ClosedLoop(system, streams, 1, bench.commands(20_000)).run()
-            return 1e6 / rate
-
-    small_log, large_log = partial(trio.run, cost, paths["small"]), partial(trio.run, cost, paths["large"])
-    took = bench.in_turns(times=3, small=small_log, large=large_log)
-    small, big = min(took["small"]), min(took["large"])
-    figure = f"{small:.1f} µs → {big:.1f} µs"
-    bench.report(f"command cost, log of 10⁴ → {large:,} events", figure, big / small, "≤ 1.2×", big / small <= 1.2)
-    return paths["large"], large
-
-
-def start_up(bench: Bench, path: Path, events: int) -> None:
-    """`callboard serve` on the large log, from its start as a process to its first answer; and to its first list."""
-
-    async def first_answers() -> tuple[float, float]:
-        server = Server(path)
-        began = time.perf_counter()
-        await server.start()
-        await server.call("POST", "/api/v2/conversations", {})
-        answered = time.perf_counter() - began
-        await server.call("GET", "/api/v2/conversations")
-        listed = time.perf_counter() - began
-        await server.stop()
-        return answered, listed
-
-    for what, prepare in (("no checkpoint", _forget_checkpoints), ("with checkpoint", lambda _: None)):
-        prepare(path)
-        answered, listed = trio.run(first_answers)
-        name = f"start-up to first answer, {events:,} events, {what}"
-        bench.report(name, f"{answered:.2f} s (list: {listed:.2f} s)", None, "≤ 2 s", answered <= 2)
-
-
-def _forget_checkpoints(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("DELETE FROM checkpoints")
-    connection.commit()
-    connection.close()
-
-
-def memory(bench: Bench) -> None:
-    """What an idle actor holds, and what a passivated one does."""
-    count = 1000
-
-    async def measure() -> tuple[float, float]:
-        async with load.running(MemoryStore()) as system:
-            streams = await load.opened(system, count)
-            system.directory.passivate(idle_since=trio.current_time())
-            await trio.testing.wait_all_tasks_blocked()
-            gc.collect()
-            before = tracemalloc.get_traced_memory()[0]
-            for stream in streams:
-                await system.look(stream)
-            await trio.testing.wait_all_tasks_blocked()
-            gc.collect()
-            awake = tracemalloc.get_traced_memory()[0]
-            system.directory.passivate(idle_since=trio.current_time())
-            await trio.testing.wait_all_tasks_blocked()
-            gc.collect()
-            passivated = tracemalloc.get_traced_memory()[0]
-            return (awake - before) / count, (passivated - before) / count
-
-    tracemalloc.start()
-    idle, passivated = trio.run(measure)
-    tracemalloc.stop()
-    bench.report("memory of an idle actor", f"{idle / 1024:.2f} KiB", None, "≤ 10 KB", idle <= 10_000, bytes=idle)
-    bench.report(
-        "memory of a passivated actor", f"{max(passivated, 0):.0f} bytes", None, "0", passivated < 64, bytes=passivated
-    )
-
-
-def main() -> None:
+def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small counts, one round: to try the bench itself")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the results go")
-    parser.add_argument("--only", default="", help="comma-separated: commands, recovery, growth, memory")
-    options = parser.parse_args()
+    parser.add_argument("--only", type=names, default=list(MEASUREMENTS), help=f"of {', '.join(MEASUREMENTS)}")
+    parser.add_argument("--rounds", type=int, default=0, help="rounds of each contender (default 3; with --quick 1)")
+    parser.add_argument("--unpinned", action="store_true", help="let servers and load run on all cores")
+    return parser.parse_args()
+
+
+def main() -> None:
+    chosen = options()
     settle_interpreter()
+    raise_descriptor_limit()
+    if chosen.unpinned:
+        stay_unpinned()
     with tempfile.TemporaryDirectory(prefix="callboard-bench-") as folder:
-        bench = Bench(Path(folder), 0.02 if options.quick else 1.0, 1 if options.quick else 3)
-        run(bench, set(filter(None, options.only.split(","))) or {"commands", "recovery", "growth", "memory"})
-    machine = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "machine": platform.machine()}
-    results = {"environment": machine, "results": bench.results}
-    options.json.write_text(json.dumps(results, indent=2, ensure_ascii=False))
-    console.print(f"\nresults are in {options.json}")
+        bench = Bench(Path(folder), 0.02 if chosen.quick else 1.0, chosen.rounds or (1 if chosen.quick else 3))
+        for name, measure in MEASUREMENTS.items():
+            if name in chosen.only:
+                _measure(bench, name, measure)
+    results = {"environment": environment(), "results": bench.results}
+    chosen.json.write_text(json.dumps(results, indent=2, ensure_ascii=False))
+    console.print(f"\nresults are in {chosen.json}")
 
 
-def run(bench: Bench, wanted: set[str]) -> None:
-    if "commands" in wanted:
-        durable_commands(bench)
-    if "recovery" in wanted:
-        recovery(bench)
-    if "memory" in wanted:
-        memory(bench)
-    if "growth" in wanted:
-        start_up(bench, *growth(bench))
+def _measure(bench: Bench, name: str, measure: Callable[[Bench], None]) -> None:
+    """A measurement that fails is a result too, and the others go on."""
+    try:
+        measure(bench)
+    except (RemoteFault, NotRunning) as fault:
+        reason = str(fault).strip().splitlines()[-1]
+        bench.report(name, f"failed: {reason}", None, "", holds=False, fault=str(fault))
+
+
+def environment() -> dict[str, object]:
+    return {
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
 
 
 if __name__ == "__main__":

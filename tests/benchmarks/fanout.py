@@ -1,0 +1,143 @@
+"""Fan-out: frames received by all sockets a second, ours beside the rivals', in one run.
+
+All speak one protocol: a client publishes, the server sends it to every socket, the publisher's too. It has WINDOW
+frames under way, counted by its own echoes. Ours is on a SQLite log, and nothing is sent before it is durable there.
+Servers stay up with all their sockets while the others are measured, and take turns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from typing import NamedTuple
+
+from tests.benchmarks import servers
+from tests.benchmarks.crowd import Crowd, Tongue, calibrate, connect, number_of
+from tests.benchmarks.remote import RemoteCrowd, running_crowd
+from tests.benchmarks.report import Bench
+from tests.benchmarks.servers import NotRunning, ServerProcess
+from tests.benchmarks.tally import Tally
+from tests.benchmarks.wire import Lost, client_frame
+
+SIZE = 300
+WINDOW = 64
+SECONDS = 1.5
+"""How long a round is to take."""
+GIVEN_UP_AFTER = 60.0
+OURS = "Callboard"
+
+
+class Round(NamedTuple):
+    """Deliveries a second, and the shares of their cores that server and load used."""
+
+    rate: float
+    server: float
+    load: float
+
+
+# --- in the load's process ---
+
+
+def fan_out(crowd: Crowd, tongue: Tongue, count: int) -> tuple[float, float]:
+    """Publish `count` frames and wait until every socket has them all: seconds, and our own processor time.
+
+    The frames of the publisher are looked at, those of the others only counted, which keeps the receiving side faster
+    than any server.
+    """
+    crowd.settle(0.1)
+    publisher, frames = crowd.publisher, [client_frame(tongue.frame(n, crowd.pad)) for n in range(count)]
+    tallies = {descriptor: Tally(wire) for descriptor, wire in crowd.wires.items() if wire is not publisher}
+    reads = {descriptor: tally.read for descriptor, tally in tallies.items()}
+    poll, first, due = crowd.epoll.poll, publisher.socket.fileno(), count * len(tallies)
+    received = echoes = sent = 0
+    used, began = time.process_time(), time.perf_counter()
+    while echoes < count or received < due:
+        if sent < min(count, echoes + WINDOW):
+            publisher.socket.sendall(b"".join(frames[sent : echoes + WINDOW]))
+            sent = min(count, echoes + WINDOW)
+        for descriptor, _ in poll(GIVEN_UP_AFTER) or _gave_up():
+            if descriptor == first:
+                echoes += sum(map(_is_echo, publisher.read()))
+            else:
+                received += reads[descriptor]()
+    took = time.perf_counter() - began, time.process_time() - used
+    for tally in tallies.values():
+        tally.give_back()
+    return took
+
+
+def _is_echo(text: bytes) -> bool:
+    if number_of(text) is None:
+        raise Lost(f"not what was published: {text[:200]!r}")
+    return True
+
+
+def _gave_up() -> list[tuple[int, int]]:
+    raise TimeoutError(f"no frame came for {GIVEN_UP_AFTER:.0f} s")
+
+
+# --- in the bench ---
+
+
+class Contender:
+    """One server with its crowd of `sockets` clients."""
+
+    def __init__(self, server: ServerProcess, crowd: RemoteCrowd, tongue: Tongue, sockets: int) -> None:
+        self._server, self._crowd, self._tongue, self._sockets = server, crowd, tongue, sockets
+        crowd.call(connect, server.port, tongue, sockets)
+        crowd.call(calibrate, tongue, SIZE)
+        self._count = 2 * WINDOW
+        warm = self.measure().rate
+        self._count = max(2 * WINDOW, int(warm * SECONDS / sockets))
+
+    def measure(self) -> Round:
+        used = self._server.cpu
+        took, load = self._crowd.call(fan_out, self._tongue, self._count)
+        return Round(self._count * self._sockets / took, (self._server.cpu - used) / took, load / took)
+
+
+@contextmanager
+def _contending(
+    running: AbstractContextManager[ServerProcess], tongue: Tongue | None, sockets: int
+) -> Iterator[Contender]:
+    with running as server, running_crowd() as crowd:
+        yield Contender(server, crowd, tongue or servers.conversation(server), sockets)
+
+
+def measure(bench: Bench) -> None:
+    for sockets in (20, 50) if bench.quick else (100, 500, 2000):
+        with ExitStack() as stack:
+            contenders = dict(_all_contenders(bench, stack, sockets))
+            rounds = bench.in_turns({name: contender.measure for name, contender in contenders.items()})
+        _report(bench, sockets, {name: max(took) for name, took in rounds.items()})
+
+
+def _all_contenders(bench: Bench, stack: ExitStack, sockets: int) -> Iterator[tuple[str, Contender]]:
+    ours = servers.callboard(bench.folder, SILENCE_LIMIT="600")
+    yield OURS, stack.enter_context(_contending(ours, None, sockets))
+    for name, (start, tongue) in servers.RIVALS.items():
+        try:
+            yield name, stack.enter_context(_contending(start(bench.folder), tongue, sockets))
+        except NotRunning as reason:
+            bench.remark(f"left out: {name}: {reason}")
+
+
+def _report(bench: Bench, sockets: int, best: dict[str, Round]) -> None:
+    ours = best.pop(OURS)
+    uvicorn = max((took.rate for name, took in best.items() if name.startswith("FastAPI")), default=None)
+    ratio = None if uvicorn is None else ours.rate / uvicorn
+    line = partial(_line, bench, sockets)
+    line("Callboard beside uvicorn's best", ours, ratio, "≥ 2×", None if ratio is None else ratio >= 2)
+    for name, took in best.items():
+        line(name, took, ours.rate / took.rate, "", None)
+
+
+def _line(
+    bench: Bench, sockets: int, name: str, took: Round, ratio: float | None, target: str, holds: bool | None
+) -> None:
+    figure = f"{took.rate:,.0f}/s (cores: server {took.server:.0%}, load {took.load:.0%})"
+    # What a second of processor time delivers says more than the clock where others use the machine too.
+    more = {**took._asdict(), "rate_per_cpu_second": took.rate / max(took.server, 0.01)}
+    bench.report(f"fan-out to {sockets}, {name}", figure, ratio, target, holds, **more)
