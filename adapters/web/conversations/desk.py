@@ -14,6 +14,7 @@ from adapters.protocols.conversations import CONVERSATIONS
 from adapters.protocols.wire import iso_time
 from adapters.web.answers import Problem, accepted, not_found, unprocessable
 from adapters.web.auth import current_visitor
+from adapters.web.correlation import current_correlation
 from adapters.web.requests import command_id
 from adapters.web.settings import WebSettings
 from core.conversation import (
@@ -84,7 +85,9 @@ class Desk:
 
     def stamp(self, key: str | None = None) -> Stamp:
         """The stamp of a command that comes of the current request."""
-        return self.system.stamp(command_id=key, principal=current_visitor().principal)
+        return self.system.stamp(
+            command_id=key, principal=current_visitor().principal, correlation_id=current_correlation()
+        )
 
     async def ask_existing(self, id: str, command: Command, *kinds: type[T]) -> T:
         """The usual route: one command, with the request's Idempotency-Key, to a conversation that exists.

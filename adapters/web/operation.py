@@ -1,0 +1,96 @@
+"""What those who run the server ask it: is it alive, may it get clients, and what are its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import trio
+from quart import Blueprint, Response
+
+from actors.system import System
+from adapters.metrics import CONTENT_TYPE, Measured, exposition
+from adapters.web import auth
+from adapters.web.answers import answer
+from adapters.web.auth import Role
+from adapters.web.statistics import Tally
+from core.ports import EventStore
+from eventstore.waiting import WriterStatistics
+
+MOST_LAG = 10_000
+"""Events audiences may be behind the log before new clients are better sent elsewhere."""
+
+
+@runtime_checkable
+class WritesMeasured(Protocol):
+    """A store that counts its commits. Not every one does: one in memory has none."""
+
+    @property
+    def statistics(self) -> WriterStatistics: ...
+
+
+def operation_blueprint(
+    system: System,
+    tally: Tally,
+    *,
+    ready: Callable[[], bool],
+    require: Callable[[Role], None] = auth.require,
+) -> Blueprint:
+    """/health and /ready, for everybody, and /metrics, for operators.
+
+    `ready` is asked whether the server takes new clients; False while it drains. `require` raises where the request's
+    visitor lacks a role.
+    """
+    blueprint, one_at_a_time = Blueprint("operation", __name__), trio.CapacityLimiter(1)
+
+    @blueprint.get("/health")
+    async def health() -> Response:
+        return answer({"status": "healthy"})
+
+    @blueprint.get("/ready")
+    async def readiness() -> Response:
+        if reasons := obstacles(system, draining=not ready()):
+            return _fresh(answer({"status": "not_ready", "reasons": reasons}, 503))
+        components = {"log": {"position": system.store.head}, "audiences": {"lag": lag(system)}}
+        return _fresh(answer({"status": "ready", "components": components}))
+
+    @blueprint.get("/metrics")
+    async def metrics() -> Response:
+        require(Role.OPERATOR)
+        measured = measure(system, tally, ready=not obstacles(system, draining=not ready()))
+        text = await trio.to_thread.run_sync(exposition, measured, limiter=one_at_a_time)
+        return _fresh(Response(text, content_type=CONTENT_TYPE))
+
+    return blueprint
+
+
+def obstacles(system: System, *, draining: bool) -> list[str]:
+    """Why the server should get no new clients now; nothing when it should. Cheap, as anybody may ask."""
+    reasons = {
+        "the server is stopping": draining,
+        "the log cannot be written": writes_of(system.store).in_doubt,
+        f"audiences are {lag(system)} events behind the log": lag(system) > MOST_LAG,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
+
+
+def lag(system: System) -> int:
+    """Events that are durable but not yet shown."""
+    return system.store.head - system.shown
+
+
+def writes_of(store: EventStore) -> WriterStatistics:
+    """What the store says of its commits; all zero where it counts none."""
+    return store.statistics if isinstance(store, WritesMeasured) else WriterStatistics()
+
+
+def measure(system: System, tally: Tally, *, ready: bool) -> Measured:
+    """All numbers of this moment. Goes through all actors and outlets."""
+    statistics, writer = system.statistics(), writes_of(system.store)
+    return Measured(statistics, writer, tally.statistics(), system.store.epoch, ready)
+
+
+def _fresh(response: Response) -> Response:
+    """An answer that is true now and not to be kept."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
