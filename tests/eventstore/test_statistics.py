@@ -43,7 +43,7 @@ async def test_a_conflict_is_no_failure(durable: SQLiteStore) -> None:
 
 
 async def test_a_log_that_cannot_be_written_is_in_doubt_until_it_can_be(path: Path) -> None:
-    async with open_sqlite(path, lock_timeout=0) as store:
+    async with open_sqlite(path, lock_timeout=1) as store:
         with locked(path):
             with pytest.raises(StoreUnavailable):
                 await say(store, stream("a"), "lost")
