@@ -19,6 +19,8 @@ from eventstore.waiting import WriterStatistics
 
 MOST_LAG = 10_000
 """Events audiences may be behind the log before new clients are better sent elsewhere."""
+REASONS = (auth.NO_TOKEN, auth.INVALID_TOKEN, auth.INVALID_PAYLOAD)
+"""Why a token lets nobody in; a wrong password at /token is another matter."""
 
 
 @runtime_checkable
@@ -36,7 +38,7 @@ def operation_blueprint(
     ready: Callable[[], bool],
     require: Callable[[Role], None] = auth.require,
 ) -> Blueprint:
-    """/health and /ready, for everybody, and /metrics, for operators.
+    """/health and /ready, for everybody, and /metrics, for operators; requests without a valid token are counted.
 
     `ready` is asked whether the server takes new clients; False while it drains. `require` raises where the request's
     visitor lacks a role.
@@ -61,7 +63,19 @@ def operation_blueprint(
         text = await trio.to_thread.run_sync(exposition, measured, limiter=one_at_a_time)
         return _fresh(Response(text, content_type=CONTENT_TYPE))
 
+    @blueprint.after_app_request
+    async def count_refusal(response: Response) -> Response:
+        if response.status_code == 401 and (reason := await _reason(response)) in REASONS:
+            tally.turned_away[reason] += 1
+        return response
+
     return blueprint
+
+
+async def _reason(response: Response) -> str:
+    """What a refused request was told, "" where it was told nothing."""
+    told = await response.get_json(force=True, silent=True)
+    return str(told.get("detail", "")) if isinstance(told, dict) else ""
 
 
 def obstacles(system: System, *, draining: bool) -> list[str]:

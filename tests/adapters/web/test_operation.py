@@ -14,8 +14,8 @@ from quart_trio import QuartTrio
 
 from actors.system import System, open_system
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
-from adapters.web.answers import Problem
-from adapters.web.auth import OpenDoor, Role, check_requests
+from adapters.web.answers import Problem, answer
+from adapters.web.auth import OpenDoor, Role, TokenDoor, check_requests
 from adapters.web.operation import MOST_LAG, operation_blueprint
 from adapters.web.statistics import Tally
 from core.conversation import OpenConversation, Say, conversation
@@ -163,6 +163,22 @@ async def test_metrics_are_for_operators_health_and_readiness_for_everybody(syst
     client = an_app(system, require=refuse).test_client()
     statuses = [(await client.get(path)).status_code for path in ("/health", "/ready", "/metrics")]
     assert (statuses, asked) == ([200, 200, 403], [Role.OPERATOR])
+
+
+async def test_requests_without_a_valid_token_are_counted_by_reason_and_public_ones_are_not(system: System) -> None:
+    tally = Tally()
+    app = an_app(system, tally)
+    check_requests(app, TokenDoor("s" * 32), system.clock)
+
+    @app.post("/token")
+    async def refuse() -> Response:
+        return answer({"detail": "Incorrect username or password"}, 401)
+
+    client = app.test_client()
+    for path in ("/metrics", "/metrics", "/metrics?token=a.b.c", "/health", "/ready"):
+        await client.get(path)
+    assert (await client.post("/token")).status_code == 401
+    assert tally.turned_away == {"Missing authentication token": 2, "Invalid or expired token": 1}
 
 
 async def test_where_nobody_is_asked_everybody_may_read_the_metrics(system: System) -> None:
