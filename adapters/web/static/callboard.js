@@ -198,7 +198,7 @@ export class Callboard extends EventTarget {
   #notBefore = 0;
   #expired = false;
   #offline = false;
-  /** @type {Map<string, {text: string, sent: boolean, timer: any, resolve: (frame: Frame) => void, reject: (error: Error) => void}>} */
+  /** @type {Map<string, {text: string, timer: any, resolve: (frame: Frame) => void, reject: (error: Error) => void}>} */
   #pending = new Map();
   /** @type {Record<string, any>} */
   #timers = {};
@@ -266,7 +266,7 @@ export class Callboard extends EventTarget {
         return reject(new CommandFailed("full", `${this.#pending.size} commands wait already`));
       }
       const text = JSON.stringify({ ...frame, command_id: id });
-      this.#pending.set(id, { text, sent: false, timer: null, resolve, reject });
+      this.#pending.set(id, { text, timer: null, resolve, reject });
       this.#sendPending(id);
     });
     answer.catch(() => {}); // who does not wait for the answer need not hear of it
@@ -376,10 +376,7 @@ export class Callboard extends EventTarget {
 
   /** @param {number} code @param {string} reason */
   #wait(code, reason) {
-    for (const command of this.#pending.values()) {
-      this.#options.clearTimeout(command.timer);
-      command.sent = false;
-    }
+    for (const command of this.#pending.values()) this.#options.clearTimeout(command.timer);
     this.#stopAll();
     this.state = "waiting";
     const asked = Math.max(0, this.#notBefore - this.#options.now());
@@ -405,7 +402,6 @@ export class Callboard extends EventTarget {
     const command = this.#pending.get(id);
     if (command === undefined || this.state !== "open") return;
     this.#options.clearTimeout(command.timer);
-    command.sent = true;
     this.#socket.send(command.text);
     const unanswered = () => this.#fail(id, "unanswered", "nothing came of it");
     command.timer = this.#options.setTimeout(unanswered, this.#options.answerWithin);
@@ -433,7 +429,7 @@ export class Callboard extends EventTarget {
     const wait = seconds * 1000;
     this.#notBefore = this.#options.now() + wait;
     for (const [known, command] of this.#pending) {
-      if (!command.sent || (typeof id === "string" && known !== id)) continue;
+      if (typeof id === "string" && known !== id) continue;
       this.#options.clearTimeout(command.timer);
       const delay = wait + this.#options.random() * this.#options.backoffBase;
       command.timer = this.#options.setTimeout(() => this.#sendPending(known), delay);
@@ -451,10 +447,9 @@ export class Callboard extends EventTarget {
 
   /** A frame was over the server's limit. Sent again it would end every connection that is to come. */
   #giveUpLargest() {
-    const sent = [...this.#pending].filter(([, command]) => command.sent);
-    sent.sort(([, one], [, other]) => other.text.length - one.text.length);
-    if (sent.length === 0) return;
-    const [id] = sent[0];
+    const [largest] = [...this.#pending].sort(([, one], [, other]) => other.text.length - one.text.length);
+    if (largest === undefined) return;
+    const [id] = largest;
     this.#tell("error", { kind: "too_large", command_id: id });
     this.#fail(id, "too_large", "over the server's limit");
   }

@@ -78,3 +78,12 @@ def test_a_new_log_begins_anew_even_at_zero() -> None:
     assert bookmark.place(greeting(0, recovered=False, epoch="e2")) is Place.SNAPSHOT
     assert (bookmark.seq, bookmark.epoch) == (0, "e2")
     assert bookmark.place(frame(1)) is Place.LOGGED
+
+
+def test_a_snapshot_forgets_the_gaps_before_it() -> None:
+    bookmark = Bookmark(4, "e1", contiguous=True)
+    for before, after in ((frame(6), greeting(8, recovered=False)), (frame(10), frame(9))):
+        with pytest.raises(Gap):
+            bookmark.place(before)
+        bookmark.place(after)
+    assert bookmark.seq == 9

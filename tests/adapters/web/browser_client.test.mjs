@@ -349,6 +349,12 @@ test("a command given before there is a connection waits for one", async () => {
   assert.deepEqual(stage.socket.sent.map(({ command_id }) => command_id), ["one"]);
 });
 
+test("nothing is sent into a socket that is closing", async () => {
+  const stage = await begun();
+  stage.socket.readyState = 2;
+  assert.equal(stage.talk.send({ type: "heartbeat" }), false);
+});
+
 test("the line of commands is bounded", async () => {
   const stage = new Stage({ maxPending: 2 });
   stage.talk.command({});
@@ -515,4 +521,10 @@ test("the event that made a snapshot may be told once", () => {
     [greeting(4), frame(3), frame(4), frame(4), frame(5), { type: "aside" }].map((one) => bookmark.place(one)),
     ["snapshot", "repeat", "logged", "repeat", "logged", "aside"],
   );
+});
+
+test("a snapshot forgets the gaps before it", () => {
+  const bookmark = new Bookmark(4, "e1", true);
+  assert.deepEqual([frame(6), greeting(8), frame(10)].map((one) => bookmark.place(one)), ["gap", "snapshot", "gap"]);
+  assert.equal(bookmark.seq, 8);
 });
