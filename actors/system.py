@@ -47,11 +47,11 @@ class SystemStatistics(Struct, frozen=True):
     deepest_mailbox: int
     effects: int
     restarts: int
+    topics: int
     listeners: int
     head: int
     tail_lag: int
     board_lag: int
-    topics: int = 0
     busy: int = 0
     rejections: Mapping[str, int] = {}
 
@@ -124,6 +124,7 @@ class System:
             deepest_mailbox=max(depths, default=0),
             effects=sum(len(actor.effects.running) for actor in actors),
             restarts=self.directory.restarts + sum(actor.restarts for actor in actors),
+            topics=self.audiences.topics,
             listeners=self.audiences.listeners,
             head=self.store.head,
             tail_lag=self.store.head - self.shown,
@@ -162,6 +163,7 @@ async def open_system(
     board = await load_board(store, Board(deciders), lambda saved: Board.from_saved(saved, deciders))
     keeper = BoardKeeper(store, board, settings.backoff)
     async with trio.open_nursery() as nursery:
+
         def follow_up(cause: Recorded) -> Stamp:
             return Stamp(cause.stamp.correlation_id, clock.now(), identifiers.new(), cause.id, "system")
 

@@ -19,7 +19,16 @@ from eventstore.waiting import LATENCY_BOUNDS, WriterStatistics, WriterTally
 
 CALM = Measured(
     SystemStatistics(
-        actors=0, letters=0, deepest_mailbox=0, effects=0, restarts=0, listeners=0, head=0, tail_lag=0, board_lag=0
+        actors=0,
+        letters=0,
+        deepest_mailbox=0,
+        effects=0,
+        restarts=0,
+        topics=0,
+        listeners=0,
+        head=0,
+        tail_lag=0,
+        board_lag=0,
     ),
     WriterStatistics(),
     SocketStatistics(),
