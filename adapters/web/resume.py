@@ -1,46 +1,174 @@
-"""A resume: what a stream's listeners were shown while one of them was away, shown again from the log."""
+"""A resume: what a stream's listeners were shown while one of them was away, shown again from the log.
+
+Many come back at once, to the same stream and for the same records. So a stream is retold in leaves of 100 records,
+each read, folded and rendered once for all who need it, and kept while there is room.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from actors.audience import is_for
+import trio
+
+from actors.topic import is_for
+from adapters.server.link import text_frame
 from core.decider import AnyDecider
-from core.dialect import Dialect, Recall
+from core.dialect import Dialect, Frame, Reach, Recall
+from core.identifiers import Category, StreamName
+from core.messages import Recorded
 from core.ports import EventStore
 
-PAGE = 500
-"""Records read at a time."""
+LEAF = 100
+"""Records in a leaf."""
+READ_AT_ONCE = 1000
+"""Records read at a time where they are folded only."""
+MOST_KEPT = 64 * 2**20
+"""Bytes of leaves kept, about."""
+RECORD_COST = 600
+"""Bytes a record counts, beside its frames."""
+
+Show = Callable[[bytes], Awaitable[bool]]
 
 
-async def retell(
-    recall: Recall,
-    log: EventStore,
-    decider: AnyDecider,
-    dialect: Dialect,
-    *,
-    connection_id: str,
-    begin: Callable[[Any], None],
-    show: Callable[[bytes], Awaitable[None]],
-) -> None:
-    """Give `begin` the state at `since`, then `show` each frame up to `until` that is for this connection.
+class Leaf:
+    """Up to LEAF records of one stream behind version `first`, and their frames on each dialect that asked.
 
-    Raises StoreUnavailable.
+    `weight` is what it holds in bytes, about; `counted` what was counted of that.
     """
-    state, version = decider.initial, 0
-    if recall.since == 0:
-        begin(state)
-    while version < recall.until:
-        most = min(PAGE, recall.until - version)
-        records = await log.read_stream(recall.stream, after=version, limit=most)
-        if not records:
-            return
-        for record in records:
-            state, version = decider.fold(state, (record.event,)), record.version
-            if version == recall.since:
-                begin(state)
-            elif version > recall.since:
-                frame = dialect.render(record, state)
-                if frame is not None and is_for(frame, record, connection_id):
-                    await show(frame.body)
+
+    def __init__(self, first: int, state: Any, decider: AnyDecider) -> None:
+        self.first, self.state, self._decider = first, state, decider
+        self.records: list[Recorded] = []
+        self.weight = self.counted = 0
+        self._retold: dict[int, Retold] = {}
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.records)
+
+    def state_at(self, version: int) -> Any:
+        """The stream's state at a version within."""
+        return self._decider.fold(self.state, [record.event for record in self.records[: version - self.first]])
+
+    def add(self, records: list[Recorded]) -> None:
+        self.records += records
+        self.weight += RECORD_COST * len(records)
+
+    def shown(self, dialect: Dialect, after: int, until: int, connection_id: str) -> bytes:
+        """The frames of versions above `after` up to `until` that are for this connection, as one text of bytes."""
+        retold = self._retold.get(id(dialect))
+        if retold is None:
+            retold = self._retold[id(dialect)] = Retold(dialect, self.state)
+        self.weight += retold.render(self.records, self._decider)
+        pieces = retold.pieces[after - self.first : until - self.first]
+        return b"".join([frame for frame, to, origin in pieces if is_for(to, origin, connection_id)])
+
+
+Piece = tuple[bytes, Reach, str]
+
+
+class Retold:
+    """A leaf's frames on one dialect: framed, with whom each is for; no bytes where a record is not shown."""
+
+    def __init__(self, dialect: Dialect, state: Any) -> None:
+        self._dialect, self._state = dialect, state
+        self.pieces: list[Piece] = []
+
+    def render(self, records: list[Recorded], decider: AnyDecider) -> int:
+        """Render those that are not rendered yet; returns their bytes."""
+        size = 0
+        for record in records[len(self.pieces) :]:
+            self._state = decider.fold(self._state, (record.event,))
+            piece = _piece(self._dialect.render(record, self._state), record.stamp.origin)
+            self.pieces.append(piece)
+            size += len(piece[0])
+        return size
+
+
+def _piece(frame: Frame | None, origin: str) -> Piece:
+    return (b"", Reach.EVERYONE, origin) if frame is None else (text_frame(frame.body), frame.to, origin)
+
+
+class Recollection:
+    """What streams' listeners were shown, for those who come back."""
+
+    def __init__(self, log: EventStore, deciders: Mapping[Category, AnyDecider], *, most_kept: int = MOST_KEPT) -> None:
+        self._log, self._deciders, self._most_kept = log, deciders, most_kept
+        self._leaves: OrderedDict[tuple[StreamName, int], Leaf] = OrderedDict()
+        self._kept = 0
+        self._readers: dict[StreamName, Reader] = {}
+
+    async def retell(
+        self, recall: Recall, dialect: Dialect, *, connection_id: str, begin: Callable[[Any], None], show: Show
+    ) -> None:
+        """Give `begin` the state at `since`, then `show` what is for this connection up to `until`, a leaf at a time.
+
+        `show` says whether to go on. Raises StoreUnavailable.
+        """
+        version, until, begun = recall.since, recall.until, False
+        while not begun or version < until:
+            end = min(until, version // LEAF * LEAF + LEAF)
+            leaf = await self._leaf(recall.stream, version, end)
+            if not begun:
+                begin(leaf.state_at(version))
+                begun = True
+            if leaf.last < end:  # the log ends earlier than was said
+                until = end = leaf.last
+            frames = leaf.shown(dialect, version, end, connection_id)
+            version = end
+            if frames and not await show(frames):
+                return
+
+    async def _leaf(self, stream: StreamName, version: int, until: int) -> Leaf:
+        """The leaf that holds what is behind `version`, at least up to `until`. One task reads a stream at a time."""
+        reader = self._readers.setdefault(stream, Reader())
+        reader.waiting += 1
+        try:
+            async with reader.lock:
+                key = (stream, version // LEAF)
+                leaf = self._leaves.get(key) or await self._begun(stream, key[1])
+                if leaf.last < until:
+                    leaf.add(await self._log.read_stream(stream, after=leaf.last, limit=LEAF - len(leaf.records)))
+                self._keep(key, leaf)
+                return leaf
+        finally:
+            reader.waiting -= 1
+            if not reader.waiting:
+                del self._readers[stream]
+
+    async def _begun(self, stream: StreamName, index: int) -> Leaf:
+        """A leaf without records yet; the stream's state at its beginning is folded from the nearest that is known."""
+        decider = self._deciders[stream.category]
+        version, state = 0, decider.initial
+        for earlier in range(index - 1, -1, -1):
+            if leaf := self._leaves.get((stream, earlier)):
+                version, state = leaf.last, leaf.state_at(leaf.last)
+                break
+        while version < index * LEAF:
+            most = min(READ_AT_ONCE, index * LEAF - version)
+            records = await self._log.read_stream(stream, after=version, limit=most)
+            if not records:
+                break
+            version, state = records[-1].version, decider.fold(state, [record.event for record in records])
+        return Leaf(index * LEAF, state, decider)
+
+    def _keep(self, key: tuple[StreamName, int], leaf: Leaf) -> None:
+        """Keep it as the newest in use; the ones longest out of use go."""
+        self._leaves[key] = leaf
+        self._leaves.move_to_end(key)
+        self._kept += leaf.weight - leaf.counted
+        leaf.counted = leaf.weight
+        while self._kept > self._most_kept:
+            _, oldest = self._leaves.popitem(last=False)
+            self._kept -= oldest.counted
+
+
+class Reader:
+    """The one that reads a stream, and how many wait for it."""
+
+    __slots__ = ("lock", "waiting")
+
+    def __init__(self) -> None:
+        self.lock, self.waiting = trio.Lock(), 0

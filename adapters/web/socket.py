@@ -16,14 +16,14 @@ import structlog
 import trio
 from quart import abort, websocket
 
-from actors.audience import Membership
 from actors.system import System
+from actors.topic import Membership
 from adapters.server.guard import LINK
 from adapters.server.link import CRASHED, Link, text_frame
 from adapters.web.auth import ANYBODY, BEARER, Door, OpenDoor, TurnedAway, Visitor
 from adapters.web.limits import Bucket, Principals
 from adapters.web.origins import may_come_from
-from adapters.web.resume import retell
+from adapters.web.resume import Recollection
 from adapters.web.settings import WebSettings
 from core.decider import AnyDecider
 from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Write
@@ -49,6 +49,7 @@ class Sockets:
     ) -> None:
         self.system, self.deciders, self.settings = system, deciders, settings
         self.principals = Principals(settings.principal_rate)
+        self.recollection = Recollection(system.store, deciders)
         self._door = door or OpenDoor()
         self._origins = frozenset(settings.cors_origins)
         self._open: set[Socket] = set()
@@ -294,9 +295,8 @@ class Socket:
             self._take(lambda _: ())
 
     async def _retell(self, recall: Recall) -> None:
-        decider = self._sockets.deciders[recall.stream.category]
-        await retell(
-            recall, self._system.store, decider, self._dialect,
+        await self._sockets.recollection.retell(
+            recall, self._dialect,
             connection_id=self.connection_id, begin=partial(self._recalled, recall), show=self._show,
         )  # fmt: skip
 
@@ -304,9 +304,10 @@ class Socket:
         for output in self._connection.recalled(recall.stream, state, recall.since, self._system.clock.now()):
             self._do(output)
 
-    async def _show(self, body: bytes) -> None:
-        await self._link.outlet.room(len(body))
-        self._link.say(body)
+    async def _show(self, frames: bytes) -> bool:
+        is_open = await self._link.outlet.room(len(frames))
+        self._link.write(frames)
+        return is_open
 
 
 def _log_crash(error: Exception, dialect: Dialect, handshake: Handshake) -> None:

@@ -65,7 +65,7 @@ class Mint:
 
     def __init__(self, secret: str | None, clock: Clock, lifetime: float) -> None:
         self.lifetime = math.ceil(lifetime)
-        opens = "Opens this server" if secret is not None else "This server asks for no token; signed for this run"
+        opens = "Opens this server" if secret else "This server asks for no token; signed with a secret of this process"
         self.note = f"{opens}, as {TEST_VISITOR}, for {self.lifetime} seconds. For tests only."
         self._secret = secret or secrets.token_hex(32)
         self._clock = clock

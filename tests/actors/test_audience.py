@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from actors.audience import MOST_HELD, WATCHED, Audiences, Membership
+from actors.audience import WATCHED, Audiences
+from actors.topic import MOST_HELD, Membership
 from core.dialect import Close, Connection, Frame, Handshake, Reach
 from core.messages import Recorded, Stamp
 from eventstore.memory import MemoryStore
