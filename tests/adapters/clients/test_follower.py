@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
+from wsproto.utilities import LocalProtocolError
 
 from actors.backoff import Backoff
 from adapters.clients.bookmark import Place
@@ -373,6 +374,50 @@ async def test_who_takes_its_time_is_not_cut_off_by_itself(autojump_clock: MockC
         heard = await take(follower, 501)
     assert [one.frame["seq"] for one in heard] == list(range(501))
     assert len(server.visits) == 1
+
+
+async def test_what_was_heard_is_not_lost_with_a_connection_that_breaks_in_our_own_hands(
+    autojump_clock: MockClock,
+) -> None:
+    """A fault of the protocol cancels whatever goes on over this connection, the handing over of a frame too."""
+
+    async def talks(visit: Visit) -> None:
+        await visit.greet(visit.since or 0)
+        await visit.log(*range((visit.since or 0) + 1, 10))
+        await trio.sleep_forever()
+
+    async with serving(talks) as server:
+
+        async def dial(host: str, port: int) -> trio.abc.Stream:
+            return Faulty(await server.dial(host, port))
+
+        async with follow(URL, dial=dial, backoff=WHOLE, contiguous=True) as follower:
+            await take(follower, 3)
+            await trio.sleep(20)
+            heard = await take(follower, 8)
+    assert [one.frame["seq"] for one in heard if one.place is Place.LOGGED] == [3, 4, 5, 6, 7, 8, 9]
+    assert len(server.visits) > 1
+
+
+@dataclass
+class Faulty(trio.abc.Stream):
+    """Lets trio-websocket's reader trip over a protocol fault after a silence of five seconds."""
+
+    stream: trio.abc.Stream
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        with trio.move_on_after(5):
+            return await self.stream.receive_some(max_bytes)
+        raise LocalProtocolError("as after a ping that crossed a close")
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
 
 
 async def test_what_is_sent_waits_for_a_connection(autojump_clock: MockClock) -> None:

@@ -448,6 +448,14 @@ test("a timer that comes late is not held against the server", async () => {
   assert.equal(stage.of("lost").length, 1);
 });
 
+test("nor is a page that wakes up: the server has its time to answer", async () => {
+  const stage = await begun();
+  stage.clock.now += 70_000;
+  stage.document.dispatchEvent(new Event("visibilitychange"));
+  await stage.clock.pass(4_999);
+  assert.equal(stage.of("lost").length, 0);
+});
+
 test("a connection that does not come about is given up", async () => {
   const stage = new Stage();
   await stage.clock.pass(10_000);
@@ -505,6 +513,14 @@ test("closing is final, says goodbye and leaves nothing behind", async () => {
   stage.document.dispatchEvent(new Event("visibilitychange"));
   assert.deepEqual(stage.clock.waiting, []);
   assert.equal(stage.sockets.length, 1);
+});
+
+test("who is closed listens to the page no more", async () => {
+  const stage = new Stage();
+  const left = [];
+  stage.window.removeEventListener = stage.document.removeEventListener = (type) => left.push(type);
+  stage.talk.close();
+  assert.deepEqual(left, ["offline", "online", "visibilitychange"]);
 });
 
 test("what is no JSON object is told and harms nothing", async () => {
