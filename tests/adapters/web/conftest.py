@@ -26,7 +26,6 @@ from adapters.server.groups import sole
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits, serve
 from adapters.web.app import create_app, sockets_of
-from adapters.web.log_stream import log_stream_blueprint
 from adapters.web.settings import WebSettings
 from core.conversation import DraftReply, conversation
 from core.identifiers import Category, StreamName
@@ -137,8 +136,6 @@ async def _run(
         trio.open_nursery() as nursery,
     ):
         app, shutdown = create_app(system, settings), trio.Event()
-        if "log_stream" not in app.blueprints:
-            app.register_blueprint(log_stream_blueprint(system, shutdown.wait))
         limits = limits or ServerLimits(LinkLimits(max_frame_bytes=settings.max_frame_bytes), graceful_timeout=0.1)
         child = partial(serve, app, ["127.0.0.1:0"], shutdown, limits=limits, drain=sockets_of(app).drain)
         urls = await nursery.start(child)

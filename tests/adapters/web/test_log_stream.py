@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from adapters.records import as_object
 from adapters.web.auth import Role, Visitor, check_requests
 from adapters.web.log_feeds import Feed, OneStream, WholeLog
 from adapters.web.log_stream import CHUNK, HEARTBEAT, Asked, LogStream, begin
+from adapters.web.log_stream import Start as Begun
 from core.conversation import MessageSaid, Say
 from core.conversation import Role as Speaker
 from core.identifiers import Category, StreamName
@@ -226,6 +227,14 @@ async def test_a_stream_whose_id_has_slashes_is_found(server: Server) -> None:
         assert await contents(await skipped(messages), 1) == ["1"]
 
 
+async def test_an_answer_is_not_cut_off_by_the_time_that_others_have(server: Server) -> None:
+    server.app.config["RESPONSE_TIMEOUT"] = 0
+    async with EventSource(server.url, LOG).connected() as messages:
+        await skipped(messages)
+        await say(server.system.store, ADA, "live")
+        assert await contents(messages, 1) == ["live"]
+
+
 async def test_asking_for_the_head_alone_ends_at_once(server: Server) -> None:
     with trio.fail_after(PATIENCE):
         answer = await server.http.head(LOG)
@@ -391,11 +400,10 @@ async def test_silence_is_broken_by_a_comment_every_15_seconds(
         parser = Parser()
         async with await log.body(at) as body:
             assert len([*parser.feed(await anext(body)), *parser.feed(await anext(body))]) == 2
-            for count in range(1, 4):
+            for _ in range(3):
                 before = trio.current_time()
-                assert list(parser.feed(await anext(body))) == []
+                assert await anext(body) == b": alive\n\n"
                 assert trio.current_time() - before == pytest.approx(HEARTBEAT)
-                assert parser.comments == ["alive"] * count
             await say(log.store, ADA, "2")
             before = trio.current_time()
             assert [message.content["position"] for message in parser.feed(await anext(body))] == [2]
@@ -446,6 +454,47 @@ async def test_an_answer_ends_at_the_drain_also_in_the_middle_of_a_backlog(
 
 
 @pytest.mark.parametrize("at", [None, ADA])
+async def test_an_answer_that_waits_ends_at_the_drain_at_once(
+    at: StreamName | None, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with followed() as log:
+        await say(log.store, ADA, "1")
+        async with await log.body(at) as body, trio.open_nursery() as nursery:
+            await anext(body)
+            await anext(body)
+            nursery.start_soon(_soon, log.drain.set)
+            began = trio.current_time()
+            assert [piece async for piece in body] == []
+            assert trio.current_time() - began == pytest.approx(1.0)
+
+
+async def _soon(act: Callable[[], None]) -> None:
+    await trio.sleep(1.0)
+    act()
+
+
+async def test_a_backlog_to_a_client_that_has_gone_lets_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sending to it returns at once and never waits, so nothing but the body itself lets anybody else run."""
+    monkeypatch.setattr("adapters.web.log_stream.CHUNK", 1)
+    turns = 0
+
+    async def another() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with followed() as log, trio.open_nursery() as nursery:
+        await say(log.store, ADA, *("x" for _ in range(400)))
+        nursery.start_soon(another)
+        async with await log.body() as body:
+            for _ in range(400):
+                await anext(body)
+        assert turns >= 399
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("at", [None, ADA])
 async def test_a_backlog_comes_in_few_large_writes(at: StreamName | None) -> None:
     async with followed() as log:
         await say(log.store, ADA, *(f"{number} {'x' * 300}" for number in range(2000)))
@@ -490,7 +539,9 @@ async def test_a_reader_a_thousand_records_behind_catches_up_from_the_log() -> N
                 await trio.testing.wait_all_tasks_blocked()
             while len(heard) < 2901:
                 heard += positions(parser, await anext(body))
-        assert heard == list(range(1, 2902))
+            await say(log.store, ADA, "and live again")
+            heard += positions(parser, await anext(body))
+        assert heard == list(range(1, 2903))
 
 
 def positions(parser: Parser, piece: bytes) -> list[int]:
@@ -514,6 +565,39 @@ async def test_a_client_that_goes_leaves_nothing_behind(at: StreamName | None) -
         assert scope.cancelled_caught
         assert log.audiences.watching == 0
         assert trio.lowlevel.current_statistics().tasks_living == living
+
+
+class LateStore(MemoryStore):
+    """Hands out what is durable before its head has moved."""
+
+    @property
+    def head(self) -> int:
+        return 0
+
+
+async def test_a_reader_ahead_of_the_head_is_not_taken_for_one_from_the_future() -> None:
+    store = LateStore()
+    await say(store, ADA, "1", "2")
+    assert await begin(WholeLog(store), Asked(2), "memory") == Begun("memory", 2, recovered=True)
+    assert await begin(WholeLog(store), Asked(3), "memory") == Begun("memory", 0, recovered=False)
+
+
+async def test_where_news_leave_something_out_the_log_is_read() -> None:
+    store, audiences = MemoryStore(), Audiences({})
+    feed = OneStream(store, audiences, ADA)
+    await say(store, ADA, "1")
+    assert [record.version for record in await feed.batch(0)] == [1]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_later, store, audiences)
+        with trio.fail_after(PATIENCE):
+            assert [record.version for record in await feed.batch(1)] == [2, 3]
+    feed.close()
+
+
+async def _later(store: EventStore, audiences: Audiences) -> None:
+    """Two records, of which the second alone is delivered."""
+    await trio.testing.wait_all_tasks_blocked()
+    audiences.deliver((await say(store, ADA, "2", "3"))[1])
 
 
 # --- no gap, no repeat --------------------------------------------------------------------------------------------
