@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import DecodeError, json
 
@@ -29,6 +29,8 @@ from core.messages import Accepted
 from tests.end_to_end.onlooker import PATIENCE, Line, Onlooker
 
 EXAMPLES = 40 if os.environ.get("CI") == "true" else 6
+AS_FOUND = (Phase.explicit, Phase.reuse, Phase.generate)
+"""A schedule takes a second, so making one smaller would take minutes; 25 steps can be read."""
 OUTLET_BYTES = 256 * 1024
 TOO_SLOW = 4008
 FLOOD, FLOOD_CHARACTERS = 50, 90_000
@@ -301,7 +303,7 @@ async def test_whatever_happens_each_client_puts_together_what_the_log_says(log:
     """Hypothesis runs in a thread, so that all its schedules meet one log, which lives through all their restarts."""
     async with running(log) as server:
 
-        @settings(max_examples=EXAMPLES, deadline=None, print_blob=True)
+        @settings(max_examples=EXAMPLES, deadline=None, print_blob=True, phases=AS_FOUND)
         @given(schedules())
         def holds(schedule: Schedule) -> None:
             onlookers = trio.from_thread.run(play, server, log, schedule)
