@@ -58,8 +58,8 @@ def token_of(secret: str = SECRET, **claims: Any) -> str:
     return jwt.encode({"sub": "ada"} | claims, secret, "HS256")
 
 
-def without(claim: str, **claims: Any) -> str:
-    return jwt.encode({name: value for name, value in claims.items() if name != claim}, SECRET, "HS256")
+def token_with(claim: str, value: Any) -> str:
+    return jwt.encode({"sub": "ada", claim: value}, SECRET, "HS256")
 
 
 def signed(header: Mapping[str, Any], payload: bytes, key: str = SECRET) -> str:
@@ -129,7 +129,7 @@ def test_a_genuine_token_without_a_usable_subject_is_an_invalid_payload(subject:
 
 
 def test_a_token_without_a_subject_is_an_invalid_payload() -> None:
-    assert refused(without("sub", role="auditor")) == NO_SUBJECT
+    assert refused(jwt.encode({"role": "auditor"}, SECRET, "HS256")) == NO_SUBJECT
 
 
 @pytest.mark.parametrize("subject", ["x" * 256, "Ada Lovelace", "ada@example.com", "Ådå", "艾达"])
@@ -160,14 +160,14 @@ def test_the_given_time_counts_and_not_the_machines() -> None:
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
 def test_a_token_of_the_future_is_not_yet_valid(claim: str) -> None:
-    assert refused(token_of(**{claim: NOW + 1})) == INVALID
-    assert admitted(token_of(**{claim: NOW})).principal == "ada"
+    assert refused(token_with(claim, NOW + 1)) == INVALID
+    assert admitted(token_with(claim, NOW)).principal == "ada"
 
 
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
 @pytest.mark.parametrize("time", ["1900000000", None, True, [], {}, float("nan")])
 def test_a_time_that_is_no_number_is_refused(claim: str, time: Any) -> None:
-    assert refused(token_of(**{claim: time})) == INVALID
+    assert refused(token_with(claim, time)) == INVALID
 
 
 @pytest.mark.parametrize("far", [10**400, 1e308, float("inf"), 10**12])
@@ -405,7 +405,9 @@ def _answer_problems(app: Quart) -> None:
 
 async def asked(door: Door | None, path: str, method: str = "GET", **headers: str) -> tuple[int, Any, Any]:
     client = app_behind(door).test_client()
-    response = await client.open(path, method=method, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    ask = {"GET": client.get, "OPTIONS": client.options, "DELETE": client.delete}[method]
+    response = await ask(path, headers=names)
     body = await response.get_data(as_text=True)
     return response.status_code, msgspec.json.decode(body) if body else None, response.headers
 
