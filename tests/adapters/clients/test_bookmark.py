@@ -87,3 +87,9 @@ def test_a_snapshot_forgets_the_gaps_before_it() -> None:
             bookmark.place(before)
         bookmark.place(after)
     assert bookmark.seq == 9
+
+
+def test_who_is_resumed_without_having_asked_is_where_the_server_says() -> None:
+    bookmark = Bookmark()
+    assert bookmark.place(greeting(4, recovered=True)) is Place.RESUMED
+    assert bookmark.resume("ws://h/x") == "ws://h/x?since=4&epoch=e1"

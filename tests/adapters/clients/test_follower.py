@@ -296,6 +296,16 @@ async def test_a_server_that_says_when_to_come_back_is_heeded(autojump_clock: Mo
     assert server.times[1] - server.times[0] == pytest.approx(7.5)
 
 
+async def test_no_server_sends_a_follower_away_for_long(autojump_clock: MockClock) -> None:
+    async def absurd(visit: Visit) -> None:
+        await visit.say(type="error", retry_after=1e12)
+        await visit.cut()
+
+    async with following(absurd, stays) as (follower, server):
+        await take(follower, 2)
+    assert server.times[1] - server.times[0] == pytest.approx(300.5)
+
+
 async def test_a_refusal_that_passes_is_waited_out(autojump_clock: MockClock) -> None:
     async with following(stays, status={0: 503, 1: 429}) as (follower, server):
         assert places(await take(follower, 1)) == [(Place.SNAPSHOT, 0)]
@@ -433,6 +443,39 @@ async def test_what_is_sent_waits_for_a_connection(autojump_clock: MockClock) ->
         await take(follower, 1)
         await trio.testing.wait_all_tasks_blocked()
     assert got == ["hello"]
+
+
+async def test_what_is_sent_into_a_dead_connection_goes_out_on_the_next(autojump_clock: MockClock) -> None:
+    """The reader has not come to the loss yet, as what came before it is not taken."""
+    got: list[str | bytes] = []
+
+    async def dies(visit: Visit) -> None:
+        await visit.greet(0)
+        await visit.log(1, 2, 3)
+        await visit.cut()
+
+    async def listens(visit: Visit) -> None:
+        await visit.greet(3)
+        got.append(await visit.wire.get_message())
+        await trio.sleep_forever()
+
+    async with following(dies, listens) as (follower, _), trio.open_nursery() as nursery:
+        await take(follower, 1)
+        await trio.sleep(1)
+        nursery.start_soon(follower.send, "hello")
+        await trio.sleep(1)
+        await take(follower, 4)
+    assert got == ["hello"]
+
+
+async def test_a_frame_may_be_as_large_as_the_server_makes_it(autojump_clock: MockClock) -> None:
+    async def large(visit: Visit) -> None:
+        await visit.greet(0)
+        await visit.say(seq=1, content="x" * 15 * 1024 * 1024)
+        await trio.sleep_forever()
+
+    async with following(large) as (follower, _):
+        assert places(await take(follower, 2)) == [(Place.SNAPSHOT, 0), (Place.LOGGED, 1)]
 
 
 async def test_leaving_says_goodbye(autojump_clock: MockClock) -> None:
