@@ -29,6 +29,11 @@ from core.conversation import conversation
 from core.identifiers import Category, StreamName
 
 BROWSERS = "chromium", "chromium-browser", "google-chrome"
+# As a container has it: no sandbox for root, little shared memory, no display; and nothing is asked of the outside.
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-extensions",
+)  # fmt: skip
 PATIENCE = 60.0
 
 PAGE = """<!doctype html>
@@ -151,8 +156,13 @@ async def test_a_page_in_a_browser_misses_and_repeats_nothing_through_a_kill_and
     dom: list[str] = []
 
     async def browse() -> None:
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-        command = [browser, *flags, "--dump-dom", f"{page_host.url}/?socket={socket}"]
+        command = [
+            browser,
+            *FLAGS,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+            f"{page_host.url}/?socket={socket}",
+        ]
         ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True)
         dom.append(ended.stdout.decode())
 
