@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import h11
 import msgspec
 import pytest
 import trio
@@ -22,6 +23,8 @@ from actors.backoff import Backoff
 from actors.projector import follow
 from adapters.clock import SystemClock
 from adapters.records import as_object
+from adapters.server.link import LinkLimits
+from adapters.server.serve import ServerLimits
 from adapters.web.auth import Role, Visitor, check_requests
 from adapters.web.log_feeds import Feed, OneStream, WholeLog
 from adapters.web.log_stream import CHUNK, HEARTBEAT, Asked, LogStream, begin
@@ -320,6 +323,21 @@ async def test_an_answer_ends_in_good_order_when_the_log_cannot_be_read(start: S
         await skipped(messages)
         store.close()
         assert await ended(messages) == []
+
+
+@pytest.mark.parametrize("path", [LOG, one(ADA)])
+async def test_a_client_that_does_not_read_is_dropped_and_nothing_of_it_stays(start: Start, path: str) -> None:
+    limits = ServerLimits(LinkLimits(write_deadline=0.2), graceful_timeout=0.1)
+    server = await start(limits=limits)
+    await say(server.system.store, ADA, *("x" * 100_000 for _ in range(200)))
+    living = trio.lowlevel.current_statistics().tasks_living
+    async with EventSource(server.url, f"{path}?after=0").connected() as messages:
+        await skipped(messages)
+        with trio.fail_after(PATIENCE):
+            while trio.lowlevel.current_statistics().tasks_living > living:  # noqa: ASYNC110  # nothing tells
+                await trio.sleep(0.02)
+        with pytest.raises((h11.RemoteProtocolError, trio.BrokenResourceError)):
+            await ended(messages)
 
 
 class BlindStore(MemoryStore):
