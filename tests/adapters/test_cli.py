@@ -227,13 +227,17 @@ def test_every_bad_setting_of_serve_is_named_at_once(run: Run) -> None:
     assert "--bind" in err
 
 
-def test_auth_that_would_not_be_enforced_is_refused(run: Run) -> None:
-    code, _, err = run(
-        "serve", "--auth", "jwt", "--jwt-secret", "s" * 32, "--store", "memory:", "--bind", "127.0.0.1:0"
-    )
+PEM = f"-----BEGIN PUBLIC KEY-----\n{'s' * 64}\n-----END PUBLIC KEY-----\n"
+
+
+@pytest.mark.parametrize("secret", [(), ("--jwt-secret", "s" * 31), ("--jwt-secret", PEM)])
+def test_auth_without_a_secret_fit_for_it_is_refused(run: Run, secret: tuple[str, ...]) -> None:
+    code, _, err = run("serve", "--auth", "jwt", *secret, "--store", "memory:", "--bind", "127.0.0.1:0")
     assert code == 1
-    assert "jwt is not built yet" in err
+    assert "JWT_SECRET" in err or "--jwt-secret" in err
+    assert "openssl rand -hex 32" in err
     assert len(err.splitlines()) == 1
+    assert "sss" not in err
 
 
 def test_a_second_server_on_one_log_is_refused(run: Run, tmp_path: Path) -> None:
