@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import argon2
 import msgspec
 import pytest
 import trio
+from argon2.exceptions import VerifyMismatchError
 from hypothesis import given
 from hypothesis import strategies as st
 from quart import Response
@@ -19,7 +21,7 @@ from adapters.roles import Role
 from adapters.users import Users
 from adapters.web.answers import Problem
 from adapters.web.auth import TokenDoor, TurnedAway, Visitor
-from adapters.web.tokens import MOST_NAMES, WINDOW, Guesses, tokens_blueprint
+from adapters.web.tokens import MOST_NAMES, MOST_WAITING, WINDOW, Guesses, tokens_blueprint
 
 SECRET = "a secret of thirty-two bytes or more"
 PASSWORD = "correct horse battery staple"
@@ -228,19 +230,37 @@ async def test_many_log_ins_at_once_of_one_user_are_all_let_in(desk: Desk) -> No
     assert answers == [200] * 30
 
 
-async def test_log_ins_beyond_those_that_may_wait_are_told_to_come_back(desk: Desk) -> None:
-    answers: list[int] = []
+class Held(argon2.PasswordHasher):
+    """Says no to every password, when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Any:
+        assert self.go.wait(10)
+        raise VerifyMismatchError
+
+
+async def test_log_ins_beyond_those_that_may_wait_are_told_to_come_back(users: Users) -> None:
+    held, answers, turned_away = Held(), list[int](), trio.Event()
+    desk = Desk(Users(users.path, held))
 
     async def log_in(n: int) -> None:
-        status, body, headers = await desk.log_in(f"user{n}", "wrong")
+        status, body, headers = await desk.log_in(f"user{n}")
         answers.append(status)
         if status == 429:
             assert (body["detail"], headers["Retry-After"]) == ("Too many log-ins at once", "1")
+        if answers.count(429) == 14:
+            turned_away.set()
 
-    async with trio.open_nursery() as nursery:
-        for n in range(200):
-            nursery.start_soon(log_in, n)
-    assert set(answers) == {401, 429}
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            for n in range(2 + MOST_WAITING + 14):
+                nursery.start_soon(log_in, n)
+            await turned_away.wait()
+            held.go.set()
+    assert sorted(answers) == [401] * (2 + MOST_WAITING) + [429] * 14
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30_000_000), st.booleans()), max_size=60))
