@@ -130,10 +130,14 @@ def calibrate(crowd: Crowd, tongue: Tongue, size: int) -> None:
 
 
 def _published_once(crowd: Crowd, tongue: Tongue) -> bytes:
+    """The frame as the publisher hears it, once all have. Raises TimeoutError, which says who heard what."""
     heard: dict[Wire, bytes] = {}
+    others: list[bytes] = []
 
     def hear(wire: Wire, text: bytes) -> None:
-        if number_of(text) is not None:
+        if number_of(text) is None:
+            others.append(text)
+        else:
             assert wire not in heard, "a frame came twice"
             heard[wire] = text
 
@@ -141,7 +145,11 @@ def _published_once(crowd: Crowd, tongue: Tongue) -> bytes:
         return len(heard) == len(crowd.wires)
 
     crowd.publisher.send(tongue.frame(0, crowd.pad))
-    crowd.until(heard_by_all, within=30, hear=hear)
+    try:
+        crowd.until(heard_by_all, within=120, hear=hear)
+    except TimeoutError:
+        last = others[-1][:300] if others else b""
+        raise TimeoutError(f"{len(heard)} of {len(crowd.wires)} heard; {len(others)} other frames, {last!r}") from None
     return heard[crowd.publisher]
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tests.benchmarks import servers
 from tests.benchmarks.crowd import Crowd, Tongue, calibrate, connect, number_of
-from tests.benchmarks.remote import RemoteCrowd, running_crowd
+from tests.benchmarks.remote import RemoteCrowd, RemoteFault, running_crowd
 from tests.benchmarks.report import Bench
 from tests.benchmarks.servers import NotRunning, ServerProcess
 from tests.benchmarks.tally import Tally
@@ -120,8 +120,8 @@ def _all_contenders(bench: Bench, stack: ExitStack, sockets: int) -> Iterator[tu
     for name, (start, tongue) in servers.RIVALS.items():
         try:
             yield name, stack.enter_context(_contending(start(bench.folder), tongue, sockets))
-        except NotRunning as reason:
-            bench.remark(f"left out: {name}: {reason}")
+        except (NotRunning, RemoteFault) as reason:
+            bench.remark(f"left out: {name}, {sockets} sockets: {str(reason).strip().splitlines()[-1]}")
 
 
 def _report(bench: Bench, sockets: int, best: dict[str, Round]) -> None:
