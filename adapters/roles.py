@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -16,7 +17,6 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-def roles_named(names: object) -> frozenset[Role]:
-    """The roles in a list of names. Names of no role count for nothing, and everybody is a client at least."""
-    known = names if isinstance(names, (list, tuple, set, frozenset)) else ()
-    return frozenset({Role.CLIENT, *(role for role in Role if role.value in known)})
+def roles_named(names: Sequence[object]) -> frozenset[Role]:
+    """The roles of these names. What names no role counts for nothing, and everybody is a client at least."""
+    return frozenset({Role.CLIENT, *(role for role in Role if role.value in names)})

@@ -216,6 +216,15 @@ def test_only_its_owner_may_read_the_file_whatever_it_was_before(users: Users) -
     assert [path.name for path in users.path.parent.iterdir()] == ["users"]
 
 
+def test_the_file_stays_its_owners_whoever_rewrites_it(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr("adapters.users.os.fchown", lambda _, user, group: given.append((user, group)))
+    users.add("ada", PASSWORD)
+    assert given == []
+    users.add("eve", PASSWORD)
+    assert given == [(users.path.stat().st_uid, users.path.stat().st_gid)]
+
+
 def test_a_name_that_is_there_is_replaced_only_when_that_is_said(users: Users) -> None:
     users.add("ada", PASSWORD)
     before = users.path.read_text()

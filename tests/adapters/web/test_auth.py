@@ -111,6 +111,8 @@ def test_the_subject_is_the_principal_and_a_client() -> None:
         ({"roles": []}, set()),
         ({"roles": "auditor"}, set()),  # a text is no list, and its letters are no roles
         ({"roles": "client operator"}, set()),
+        ({"roles": {"auditor": True}}, set()),
+        ({"roles": 7}, set()),
         ({"role": ["auditor"]}, set()),
         ({"role": None, "roles": None}, set()),
         ({"role": "AUDITOR"}, set()),
@@ -463,6 +465,11 @@ async def test_a_preflight_is_answered_without_a_token() -> None:
     assert status == 204
     assert headers["Access-Control-Allow-Origin"] == "https://app.example.com"
     assert "WWW-Authenticate" not in headers
+
+
+async def test_what_a_path_allows_may_be_asked_without_a_token() -> None:
+    status, _, headers = await asked(TokenDoor(SECRET), "/who", "OPTIONS")
+    assert (status, "GET" in headers["Allow"]) == (200, True)
 
 
 async def test_a_role_that_is_needed_and_lacking_is_a_403() -> None:

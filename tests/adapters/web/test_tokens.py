@@ -206,6 +206,10 @@ async def test_a_name_nobody_has_is_held_off_like_any_other(desk: Desk) -> None:
     assert answers == [401] * 5 + [429]
 
 
+async def test_what_cannot_be_a_name_is_not_remembered_and_so_never_held_off(desk: Desk) -> None:
+    assert [(await desk.log_in("not a name", "wrong"))[0] for _ in range(6)] == [401] * 6
+
+
 async def test_many_guesses_at_once_are_counted_one_by_one(desk: Desk) -> None:
     answers: list[int] = []
 
@@ -263,7 +267,10 @@ async def test_log_ins_beyond_those_that_may_wait_are_told_to_come_back(users: U
     assert sorted(answers) == [401] * (2 + MOST_WAITING) + [429] * 14
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30_000_000), st.booleans()), max_size=60))
+PAUSES = st.sampled_from([0, WINDOW // 4, WINDOW]) | st.integers(0, WINDOW // 2)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), PAUSES, st.booleans()), max_size=60))
 def test_no_name_is_ever_guessed_at_more_than_five_times_in_a_minute(steps: list[tuple[str, int, bool]]) -> None:
     guesses, now, looked_at = Guesses(), 0, {name: list[int]() for name in "abc"}
     for name, pause, is_right in steps:
@@ -288,6 +295,16 @@ def test_the_names_remembered_are_bounded_and_the_oldest_go_first() -> None:
     assert len(guesses) == MOST_NAMES
     assert guesses.begin(f"user{MOST_NAMES + 9}", MOST_NAMES + 9) > 0
     assert guesses.begin("user0", MOST_NAMES + 9) == 0
+
+
+def test_a_name_still_guessed_at_is_not_the_one_that_is_forgotten() -> None:
+    guesses = Guesses()
+    for n in range(MOST_NAMES):
+        guesses.begin(f"user{n}", n)
+    for _ in range(4):
+        guesses.begin("user0", MOST_NAMES)
+    guesses.begin("one more", MOST_NAMES)
+    assert guesses.begin("user0", MOST_NAMES) > 0
 
 
 # --- /test-token ------------------------------------------------------------------------------------------------
