@@ -49,6 +49,8 @@ DECIDERS: Mapping[Category, AnyDecider] = {
 }
 
 
+PING_INTERVAL = 20.0
+"""Seconds between two pings, or a quarter of a shorter silence limit."""
 SOCKETS_SHARE = 0.5
 """How much of the time for a shutdown the sockets get; the actors get half of the rest, and what is left is slack."""
 
@@ -135,7 +137,7 @@ async def serve(
     async with open_callboard(settings, model) as system:
         door, tokens = _entrance(settings, system.clock)
         app = create_app(system, _web_settings(settings, model), deciders=DECIDERS, door=door, more=[tokens])
-        binds = [str(bind) for bind in settings.bind]
+        sockets, binds = sockets_of(app), [str(bind) for bind in settings.bind]
         try:
             await serve_app(
                 app,
@@ -143,7 +145,8 @@ async def serve(
                 shutdown,
                 limits=_server_limits(settings),
                 tls=tls,
-                drain=sockets_of(app).drain,
+                drain=sockets.drain,
+                tally=sockets.tally,
                 task_status=task_status,
             )
         except OSError as fault:
@@ -195,7 +198,8 @@ def _server_limits(settings: Settings) -> ServerLimits:
         max_frame_bytes=settings.max_frame_bytes,
         outlet_bytes=settings.outlet_bytes,
         write_deadline=settings.write_deadline,
-        silence_limit=settings.silence_limit_of("conversations"),
+        silence_limit=(silence := settings.silence_limit_of("conversations")),
+        ping_interval=min(PING_INTERVAL, silence / 4),
     )
     return ServerLimits(
         link=link,

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from actors.system import SystemStatistics
-from adapters.web.statistics import SocketStatistics
+from adapters.server.statistics import SocketStatistics
 from eventstore.waiting import LATENCY_BOUNDS, WriterStatistics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

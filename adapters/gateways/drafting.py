@@ -28,6 +28,7 @@ from core.ports import LanguageModel, ModelFailure, Prompt
 
 log = structlog.get_logger("callboard.drafting")
 
+
 def draft_reply(
     model: LanguageModel, *, delta_interval: float = 0.05, response_timeout: float = 30.0
 ) -> Callable[[DraftReply, Conversation, Tell], Awaitable[None]]:

@@ -6,7 +6,10 @@ written without a deadline. A WebSocket belongs to Hypercorn until its handshake
 
 from __future__ import annotations
 
+import base64
+from math import inf
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import h11
 import structlog
@@ -23,12 +26,15 @@ from hypercorn.utils import parse_socket_addr
 from adapters.server.link import Link, LinkLimits
 from adapters.server.outlet import Flusher
 from adapters.server.pulse import Pulse
+from adapters.server.statistics import Tally
 from adapters.server.wire import MOST_RECEIVED, Stream, wire_over
 
 LINK = "link"
 """Where a WebSocket's handler finds its link: in the `state` of its scope."""
 MOST_WRITTEN = 65_536
 """Bytes of an HTTP answer that are written against one deadline."""
+KEY_BYTES = 16
+"""Bytes of a handshake's key (RFC 6455, 4.1)."""
 LAST_WORDS = 1.0
 """Seconds in which TLS may say that it ends."""
 
@@ -38,12 +44,19 @@ log = structlog.get_logger("callboard.server")
 class Lines:
     """All connections of one server, and what they share."""
 
-    def __init__(self, nursery: trio.Nursery, limits: LinkLimits) -> None:
-        self.nursery, self.limits = nursery, limits
-        self.flusher = Flusher(nursery.start_soon, limits.write_deadline)
+    def __init__(self, nursery: trio.Nursery, limits: LinkLimits, tally: Tally) -> None:
+        self.nursery, self.limits, self.tally = nursery, limits, tally
+        self.flusher = Flusher(nursery.start_soon, limits.write_deadline, tally)
         self.pulse = Pulse()
         self.connections = 0
+        self.resting: set[trio.CancelScope] = set()
         self._quiet = trio.Event()
+        tally.outlet_waiting = self._waiting
+
+    def _waiting(self) -> tuple[int, int]:
+        """Bytes that wait in all outlets, and in the fullest."""
+        pending = [link.outlet.pending for link in self.pulse.links]
+        return sum(pending), max(pending, default=0)
 
     def start(self) -> None:
         self.nursery.start_soon(self.flusher.run)
@@ -56,6 +69,11 @@ class Lines:
         self.connections -= 1
         if not self.connections:
             self._quiet.set()
+
+    def end_resting(self) -> None:
+        """End the connections that are between two requests."""
+        for scope in self.resting:
+            scope.cancel()
 
     async def all_gone(self) -> None:
         """Wait until there is no connection."""
@@ -87,6 +105,7 @@ class GuardedServer(TCPServer):
         except* Exception:
             log.exception("a connection failed")
         finally:
+            self._link.finish()
             self._lines.closed()
             with trio.move_on_after(LAST_WORDS, shield=True):
                 await self._close()
@@ -113,10 +132,12 @@ class GuardedServer(TCPServer):
                 self.protocol_send,
             ))  # fmt: skip
             await self.protocol.initiate()
-            await self.idle_task.restart(self._task_group, self._idle_timeout)
+            self._rest(idle=True)
             with self._http:
-                await self._read_data()
-            await self.idle_task.stop()
+                await self._read()
+            self._rest(idle=False)
+            if not self._link.begun:
+                await self.protocol.handle(Closed())
 
     async def _talk_websocket(self) -> None:
         self.protocol = cast("Any", None)  # what Hypercorn and the framework held of the handshake may go
@@ -126,7 +147,7 @@ class GuardedServer(TCPServer):
         finally:
             self._lines.pulse.links.discard(self._link)
 
-    async def _read_data(self) -> None:
+    async def _read(self) -> None:
         while True:
             try:
                 data = bytes(await self.stream.receive_some(MOST_RECEIVED))
@@ -138,7 +159,6 @@ class GuardedServer(TCPServer):
                 await self.protocol.handle(RawData(data))
             if not data:
                 break
-        await self.protocol.handle(Closed())
 
     async def protocol_send(self, event: Event) -> None:
         if self._link.begun:
@@ -150,10 +170,22 @@ class GuardedServer(TCPServer):
             case Closed():
                 await self._close()
                 await self.protocol.handle(Closed())
-            case Updated(idle=True):
-                await self.idle_task.restart(self._task_group, self._idle_timeout)
+            case Updated(idle):
+                self._rest(idle=idle)
             case _:
-                await self.idle_task.stop()
+                raise AssertionError(event)
+
+    def _rest(self, *, idle: bool) -> None:
+        """Between requests the connection has a deadline, and ends at once when the server does.
+
+        Hypercorn has a task for that, which it starts in the middle of Quart's cancellation, and so does not.
+        """
+        if idle:
+            self._http.deadline = trio.current_time() + self.config.keep_alive_timeout
+            self._lines.resting.add(self._http)
+        else:
+            self._http.deadline = inf
+            self._lines.resting.discard(self._http)
 
     async def _write(self, data: bytes) -> None:
         """Write a piece at a time, each within the deadline. One that is cut short leaves nothing to go on with."""
@@ -178,8 +210,8 @@ class OneProtocol(H11Protocol):
         """An `Upgrade: h2c` is ignored, as a server may (RFC 9110, 7.8)."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        if request.http_version not in (b"1.0", b"1.1"):  # `PRI * HTTP/2.0` begins so
-            await self._send_error_response(505)
+        if status := _refusal(request):
+            await self._send_error_response(status)
             await self.send(Closed())
             return
         headers = [(name, value) for name, value in request.headers if name != b"sec-websocket-extensions"]
@@ -191,3 +223,29 @@ class OneProtocol(H11Protocol):
         await super()._create_stream(request)
         if isinstance(self.connection, H11WSConnection):
             self.connection.buffer.clear()
+
+
+def _refusal(request: h11.Request) -> int:
+    """The status of a request that gets no further than here; 0 for all others.
+
+    What makes a handshake is checked as RFC 6455 (4.2.1) says: what Hypercorn lets pass would fail later, and worse.
+    """
+    if request.http_version not in (b"1.0", b"1.1"):  # `PRI * HTTP/2.0` begins so
+        return 505
+    try:
+        urlsplit(request.target.decode("latin-1"))
+    except ValueError:
+        return 400
+    headers = request.headers
+    if not any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
+        return 0
+    keys = [value for name, value in headers if name == b"sec-websocket-key"]
+    ascii_only = all(value.isascii() for name, value in headers if name.startswith(b"sec-websocket-"))
+    return 0 if ascii_only and len(keys) == 1 and _is_key(keys[0]) else 400
+
+
+def _is_key(value: bytes) -> bool:
+    try:
+        return len(base64.b64decode(value, validate=True)) == KEY_BYTES
+    except ValueError:
+        return False

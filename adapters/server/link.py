@@ -13,15 +13,18 @@ from typing import Protocol
 import structlog
 import trio
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from adapters.server.messages import Pieces, TooLarge, text_frame
 from adapters.server.outlet import Flusher, Outlet
 from adapters.server.wire import Wire
 
 GOING_AWAY, TOO_LARGE, CRASHED, TOO_SLOW, TOO_SILENT = 1001, 1009, 1011, 4008, 4009
 NO_CODE, VANISHED = 1005, 1006
 """What RFC 6455 (7.1.5) calls a close without a code, and an end without a close."""
+EVENTS_PER_TURN = 32
+"""Messages of one client that are taken before other tasks get their turn."""
 LINGER = 2.0
 """Seconds for a client to answer our close, in which it is still read: unread bytes would destroy the close frame."""
 
@@ -52,16 +55,6 @@ class Talker(Protocol):
         """Nothing more comes and nothing more can be said. Called once, at the first of all possible ends."""
 
 
-def text_frame(body: bytes) -> bytes:
-    """A text message as the frame a server sends (RFC 6455, 5.2): without a mask, and so the same for every socket."""
-    size = len(body)
-    if size < 126:
-        return bytes((0x81, size)) + body
-    if size < 65_536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + body
-    return b"\x81\x7f" + size.to_bytes(8, "big") + body
-
-
 class Link:
     """One client's WebSocket. The guard runs it; a talker takes it with `expect` and `begin`.
 
@@ -69,15 +62,16 @@ class Link:
     """
 
     __slots__ = (
-        "_closing", "_connection", "_deaf", "_ends", "_idle_since", "_left", "_limits", "_nursery", "_parts", "_pinged",
-        "_size", "_started", "_talker", "_wire", "begun", "close_code", "early", "expected", "heard", "outlet",
-        "peer_code",
+        "_closing", "_connection", "_deaf", "_ends", "_idle_since", "_left", "_limits", "_nursery", "_pieces",
+        "_pinged", "_started", "_talker", "_tally", "_wire", "begun", "close_code", "early", "expected", "heard",
+        "outlet", "peer_code",
     )  # fmt: skip
 
     def __init__(
         self, wire: Wire, limits: LinkLimits, flusher: Flusher, nursery: trio.Nursery, started: Callable[[], None]
     ) -> None:
         self._wire, self._limits, self._nursery, self._started = wire, limits, nursery, started
+        self._tally = flusher.tally
         self.outlet = Outlet(wire, flusher, limits.outlet_bytes, overflowed=self._overflowed, broken=self._broken)
         self._talker: Talker | None = None
         self._connection: Connection | None = None
@@ -86,8 +80,7 @@ class Link:
         self.close_code: int | None = None
         self.peer_code: int | None = None
         self._closing = self._deaf = self._left = False
-        self._parts: list[str] | list[bytes] = []
-        self._size = 0
+        self._pieces = Pieces(limits.max_frame_bytes)
         self.heard = self._pinged = trio.current_time()
         self._idle_since: float | None = None
         self._ends: tuple[float, int, str] | None = None
@@ -160,23 +153,21 @@ class Link:
     async def run(self) -> None:
         """Read until the end. Never raises but Cancelled."""
         try:
-            self._take()
+            await self._take()
             while not self._deaf:
                 data = await self._wire.receive()
                 if not data:
                     break
                 self.heard = trio.current_time()
                 self.feed(data)
-                self._take()
+                await self._take()
             else:
                 await self._part()
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            self.peer_code = self.peer_code or VANISHED
-            self._closing = True
-            self._leave()
-            self.outlet.stop()
+            self._tally.closed[self.close_code or VANISHED] += 1
+            self.finish()
 
     async def _part(self) -> None:
         """Let our close frame leave. Who broke the protocol is read a while still: unread bytes would destroy it."""
@@ -187,54 +178,54 @@ class Link:
                 while await self._wire.receive():
                     pass
 
-    def _take(self) -> None:
-        """Do what the bytes so far say."""
+    async def _take(self) -> None:
+        """Do what the bytes so far say; others get their turn between two of many events."""
         if self._connection is None:
             return
         try:
-            for event in self._connection.events():
-                match event:
-                    case TextMessage() | BytesMessage():
-                        self._collect(event)
-                    case Ping():
-                        self.write(bytes(self._connection.send(event.response())))
-                    case CloseConnection():
-                        self._peer_closed(event)
-                    case _:
-                        pass
+            for n, event in enumerate(self._connection.events(), start=1):
+                self._do(event, self._connection)
                 if self._deaf:
                     return
+                if n % EVENTS_PER_TURN == 0:
+                    await trio.lowlevel.checkpoint()
         except RemoteProtocolError as error:
             hint = error.event_hint
             code = hint.code if isinstance(hint, CloseConnection) else 1002
             self.close(code, str(error))
             self._deaf = True
 
+    def _do(self, event: Event, connection: Connection) -> None:
+        match event:
+            case TextMessage() | BytesMessage():
+                self._collect(event)
+            case Ping() if not self._closing:
+                self.outlet.write(bytes(connection.send(event.response())))
+            case CloseConnection():
+                self._peer_closed(event)
+            case _:
+                pass
+
     def _collect(self, event: TextMessage | BytesMessage) -> None:
-        """Keep a piece of a message; tell the message when it is whole. Nothing beyond the limit is kept."""
+        """Tell a message when it is whole."""
         if self._closing:
             return
-        piece = event.data
-        self._size += len(piece) if isinstance(piece, bytes | bytearray) or piece.isascii() else len(piece.encode())
-        if self._size > self._limits.max_frame_bytes:
-            self._parts = []
+        try:
+            message = self._pieces.add(event)
+        except TooLarge:
             self.close(TOO_LARGE, f"a frame has at most {self._limits.max_frame_bytes} bytes")
             self._deaf = True
             return
-        if event.message_finished and not self._parts:
-            self._tell(piece if isinstance(piece, str) else bytes(piece))
-        else:
-            self._parts.append(piece)  # type: ignore[arg-type]  # wsproto keeps to one kind within a message
-            if event.message_finished:
-                self._tell(("" if isinstance(piece, str) else b"").join(self._parts))  # type: ignore[arg-type]  # as above
-
-    def _tell(self, message: str | bytes) -> None:
-        self._parts, self._size = [], 0
-        if self._talker is not None and not self._left:
+        if message is not None:
+            self._tally.frames_in += 1
             try:
-                self._talker.received(message)
+                self._hear(message)
             except Exception as error:  # noqa: BLE001  # logged there
                 self._crash(error)
+
+    def _hear(self, message: str | bytes) -> None:
+        if self._talker is not None and not self._left:
+            self._talker.received(message)
 
     def _peer_closed(self, event: CloseConnection) -> None:
         self.peer_code, self._deaf = int(event.code), True
@@ -246,10 +237,14 @@ class Link:
     # --- ends ---
 
     def _overflowed(self) -> None:
+        self._tally.evicted += 1
         self.close(TOO_SLOW, "too slow; resume with since")
 
     def _broken(self) -> None:
         """The peer has gone, or took nothing for the write deadline: our own reading ends with the socket."""
+        if self.outlet.stalled and not self._closing:
+            self.close_code = TOO_SLOW
+            self._tally.evicted += 1
         self.abort()
 
     def _crash(self, error: Exception) -> None:
@@ -265,11 +260,15 @@ class Link:
         except Exception:
             log.exception("a connection could not leave in good order")
 
-    def abort(self) -> None:
-        """End it at once, without a word."""
+    def finish(self) -> None:
+        """Take nothing more and say nothing more: the connection is over."""
         self._closing = True
         self._leave()
         self.outlet.stop()
+
+    def abort(self) -> None:
+        """End it at once, without a word."""
+        self.finish()
         self._wire.abort()
 
     def beat(self, now: float) -> None:
@@ -277,6 +276,7 @@ class Link:
         if self._closing:
             self._wait_for_the_end(now)
         elif now - self.heard > self._limits.silence_limit:
+            self._tally.evicted += 1
             self.close(TOO_SILENT, "no sign of life; resume with since")
             self._deaf = True
         elif self._ends is not None and now >= self._ends[0]:

@@ -10,10 +10,9 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from adapters.server.wire import Bytes, Wire
+from adapters.server.statistics import Tally
+from adapters.server.wire import MOST_JOINED, Bytes, Wire
 
-MOST_JOINED = 262_144
-"""Bytes joined into one send, unless a single frame is larger."""
 FLUSHES_PER_TURN = 128
 """Sockets flushed before other tasks get their turn."""
 
@@ -23,8 +22,8 @@ StartSoon = Callable[[Callable[[], Awaitable[None]]], None]
 class Flusher:
     """Flushes every outlet that was written to, once a tick. `run` is its task; `start_soon` runs the stragglers'."""
 
-    def __init__(self, start_soon: StartSoon, write_deadline: float) -> None:
-        self.start_soon, self.write_deadline = start_soon, write_deadline
+    def __init__(self, start_soon: StartSoon, write_deadline: float, tally: Tally | None = None) -> None:
+        self.start_soon, self.write_deadline, self.tally = start_soon, write_deadline, tally or Tally()
         self._due: list[Outlet] = []
         self._task: trio.lowlevel.Task | None = None
         self._frames: list[bytes] = []
@@ -74,8 +73,8 @@ class Outlet:
     """
 
     __slots__ = (
-        "_broken", "_drains", "_due", "_eased", "_flusher", "_frames", "_gone", "_limit", "_overflowed", "_pending",
-        "_sent", "_wire", "frames_out", "stalled",
+        "_broken", "_drains", "_due", "_eased", "_flusher", "_flying", "_frames", "_gone", "_limit", "_overflowed",
+        "_pending", "_sent", "_wire", "stalled",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +83,7 @@ class Outlet:
         self._wire, self._flusher, self._limit = wire, flusher, limit
         self._overflowed, self._broken = overflowed, broken
         self._frames: list[bytes] = []
-        self._pending = self._sent = self.frames_out = 0
+        self._pending = self._sent = self._flying = 0
         self._due = self._drains = self._gone = self.stalled = False
         self._eased: trio.Event | None = None
 
@@ -112,7 +111,7 @@ class Outlet:
             return
         self._frames.append(frame)
         self._pending += len(frame)
-        self.frames_out += 1
+        self._flusher.tally.frames_out += 1
         if not self._due and not self._drains:
             self._due = True
             self._flusher.add(self)
@@ -174,7 +173,7 @@ class Outlet:
         try:
             while self._frames and not self._gone:
                 with trio.move_on_after(self._flusher.write_deadline) as patience:
-                    self._took(await self._wire.push(self._next()))
+                    await self._push()
                 if patience.cancelled_caught:
                     self.stalled = True
                     self._break()
@@ -182,6 +181,16 @@ class Outlet:
             self._break()
         finally:
             self._drains = False
+
+    async def _push(self) -> None:
+        await self._wire.ready()
+        if self._frames:
+            body = self._next()[: self._wire.most]
+            self._flying = len(body)
+            try:
+                self._took(await self._wire.push(body))
+            finally:
+                self._flying = 0
 
     def _next(self) -> Bytes:
         """The bytes to send next: what is left of the first frame, or as many frames as go into one send."""
@@ -202,6 +211,7 @@ class Outlet:
         if self._gone:
             return
         self._pending -= sent
+        self._flusher.tally.bytes_out += sent
         if not self._pending:
             self._frames, self._sent = [], 0
         else:
@@ -215,9 +225,14 @@ class Outlet:
         self._ease()
 
     def _forget_the_rest(self) -> None:
-        """Drop all but the first frame, which may be half sent."""
-        del self._frames[1:]
-        self._pending = len(self._frames[0]) - self._sent if self._frames else 0
+        """Drop all but the frames that are under way: the first may be half sent, or some be pushed just now."""
+        under_way = self._sent + max(self._flying, 1)
+        kept = whole = 0
+        while whole < under_way and kept < len(self._frames):
+            whole += len(self._frames[kept])
+            kept += 1
+        del self._frames[kept:]
+        self._pending = whole - self._sent
 
     def _break(self) -> None:
         if not self._gone:

@@ -18,6 +18,7 @@ from hypercorn.utils import wrap_app
 from adapters.server.groups import sole
 from adapters.server.guard import GuardedServer, Lines
 from adapters.server.link import LinkLimits
+from adapters.server.statistics import Tally
 from adapters.server.wire import Stream
 
 BACKLOG = 1024
@@ -53,19 +54,21 @@ async def serve(
     limits: ServerLimits | None = None,
     tls: ssl.SSLContext | None = None,
     drain: Drain | None = None,
+    tally: Tally | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` on `binds` (`host:port`; port 0 takes a free one) until `shutdown` is set.
 
-    Starts with the URLs that were really bound. At shutdown nothing new is accepted, `drain` runs, and what is left
-    has `graceful_timeout` seconds. Raises OSError when an address cannot be bound.
+    `tally` counts what its WebSockets do. Starts with the URLs that were really bound. At shutdown nothing new is
+    accepted, `drain` runs, and what is left has `graceful_timeout` seconds. Raises OSError when an address cannot be
+    bound.
     """
     limits = limits or ServerLimits()
     listeners = await _bound(binds)
     server = Server(app, limits)
     try:
         async with trio.open_nursery() as nursery:
-            lines = Lines(nursery, limits.link)
+            lines = Lines(nursery, limits.link, tally or Tally())
             lines.start()
             async with trio.open_nursery() as accepting:
                 secured = [_secured(listener, tls) for listener in listeners]
@@ -103,6 +106,7 @@ class Server:
             if drain is not None:
                 await drain()
             await self._context.terminated.set()
+            lines.end_resting()
             await lines.all_gone()
 
 

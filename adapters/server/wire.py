@@ -13,8 +13,8 @@ import trio
 MOST_RECEIVED = 65_536
 """Bytes read at a time."""
 
-MOST_SEALED = 16_384
-"""Bytes written under TLS at a time: one of its records, so that a slow client is seen to make progress."""
+MOST_JOINED = 262_144
+"""Bytes joined into one send, unless a single frame is larger."""
 
 Bytes = bytes | memoryview
 
@@ -30,8 +30,18 @@ class Wire(Protocol):
     def send_now(self, body: Bytes) -> int:
         """Hand over what the kernel takes at once; returns how many bytes. Raises BlockingIOError, OSError."""
 
+    @property
+    def most(self) -> int:
+        """Bytes that may be pushed at once."""
+
+    async def ready(self) -> None:
+        """Wait until something can be pushed. Raises OSError, trio.ClosedResourceError."""
+
     async def push(self, body: Bytes) -> int:
-        """Wait until some of it was taken; returns how many bytes. Raises OSError, trio.BrokenResourceError."""
+        """Hand over what can be, now that it is ready, waiting where that takes long; returns how many bytes.
+
+        Raises OSError, trio.BrokenResourceError, trio.ClosedResourceError.
+        """
 
     async def receive(self) -> bytes:
         """What came; nothing at the end. Raises trio.BrokenResourceError and trio.ClosedResourceError."""
@@ -46,6 +56,8 @@ class Wire(Protocol):
 class PlainWire:
     """A socket without TLS."""
 
+    most = MOST_JOINED
+
     __slots__ = ("_closed", "_fd", "_stream")
 
     def __init__(self, stream: trio.SocketStream) -> None:
@@ -56,11 +68,10 @@ class PlainWire:
             raise BrokenPipeError
         return os.write(self._fd, body)
 
+    async def ready(self) -> None:
+        await trio.lowlevel.wait_writable(self._stream.socket)
+
     async def push(self, body: Bytes) -> int:
-        try:
-            await trio.lowlevel.wait_writable(self._stream.socket)
-        except trio.ClosedResourceError:
-            raise BrokenPipeError from None
         try:
             return self.send_now(body)
         except BlockingIOError:
@@ -78,7 +89,12 @@ class PlainWire:
 
 
 class TLSWire:
-    """A socket under TLS: every write may have to wait, so nothing is ever taken at once."""
+    """A socket under TLS: every write may have to wait, so nothing is ever taken at once.
+
+    It is pushed one of TLS's records at a time, so that a slow client is seen to make progress.
+    """
+
+    most = 16_384
 
     __slots__ = ("_stream",)
 
@@ -88,10 +104,12 @@ class TLSWire:
     def send_now(self, body: Bytes) -> int:  # noqa: ARG002  # the protocol's signature
         raise BlockingIOError
 
+    async def ready(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def push(self, body: Bytes) -> int:
-        part = body[:MOST_SEALED]
-        await self._stream.send_all(part)
-        return len(part)
+        await self._stream.send_all(body)
+        return len(body)
 
     async def receive(self) -> bytes:
         return bytes(await self._stream.receive_some(MOST_RECEIVED))

@@ -19,11 +19,14 @@ from adapters.protocols.conversations import dialect_for
 from adapters.web.answers import Problem, answer, unavailable
 from adapters.web.auth import ANYBODY, Door, OpenDoor, check_requests, current_visitor
 from adapters.web.conversations import conversations_blueprint
+from adapters.web.correlation import correlate_requests
 from adapters.web.cors import allow_origins
 from adapters.web.limits import Principals
 from adapters.web.log_stream import log_stream_blueprint
+from adapters.web.operation import operation_blueprint
 from adapters.web.settings import WebSettings
-from adapters.web.socket import Sockets
+from adapters.web.sockets import Sockets
+from adapters.web.static import static_blueprint
 from core.conversation import conversation
 from core.decider import AnyDecider
 from core.identifiers import Category
@@ -52,18 +55,21 @@ def create_app(
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_frame_bytes
     sockets = app.extensions[SOCKETS] = Sockets(system, deciders, settings, door)
+    correlate_requests(app, system.identifiers)
     _answer_errors(app)
     _add_websockets(app, sockets)
     allow_origins(app, settings.cors_origins)
     check_requests(app, door, system.clock)
     _limit_requests(app, sockets.principals)
-    for routes in (conversations_blueprint(system, settings), log_stream_blueprint(system, sockets.drained), *more):
-        app.register_blueprint(routes)
-
-    @app.get("/health")
-    async def health() -> Response:
-        return answer({"status": "healthy"})
-
+    routes = (
+        operation_blueprint(system, sockets.tally, ready=lambda: not sockets.draining),
+        conversations_blueprint(system, settings),
+        log_stream_blueprint(system, sockets.drained),
+        static_blueprint(),
+        *more,
+    )
+    for blueprint in routes:
+        app.register_blueprint(blueprint)
     return app
 
 

@@ -32,7 +32,7 @@ def _permit(response: Response, origin: str) -> None:
     headers = response.headers
     headers["Access-Control-Allow-Origin"] = origin
     headers["Access-Control-Allow-Credentials"] = "true"
-    headers["Access-Control-Expose-Headers"] = "Retry-After"
+    headers["Access-Control-Expose-Headers"] = "Retry-After, X-Request-ID"
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
         headers["Access-Control-Allow-Methods"] = METHODS
         headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)

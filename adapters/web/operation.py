@@ -10,10 +10,10 @@ from quart import Blueprint, Response
 
 from actors.system import System
 from adapters.metrics import CONTENT_TYPE, Measured, exposition
+from adapters.server.statistics import Tally
 from adapters.web import auth
 from adapters.web.answers import answer
 from adapters.web.auth import Role
-from adapters.web.statistics import Tally
 from core.ports import EventStore
 from eventstore.waiting import WriterStatistics
 

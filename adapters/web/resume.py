@@ -13,7 +13,7 @@ from typing import Any
 import trio
 
 from actors.topic import is_for
-from adapters.server.link import text_frame
+from adapters.server.messages import text_frame
 from core.decider import AnyDecider
 from core.dialect import Dialect, Frame, Reach, Recall
 from core.identifiers import Category, StreamName

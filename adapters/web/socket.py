@@ -8,136 +8,33 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import structlog
 import trio
-from quart import abort, websocket
 
-from actors.system import System
 from actors.topic import Membership
-from adapters.server.guard import LINK
-from adapters.server.link import CRASHED, Link, text_frame
-from adapters.web.auth import ANYBODY, BEARER, Door, OpenDoor, TurnedAway, Visitor
-from adapters.web.limits import Bucket, Principals
-from adapters.web.origins import may_come_from
-from adapters.web.resume import Recollection
-from adapters.web.settings import WebSettings
-from core.decider import AnyDecider
+from adapters.server.link import CRASHED, Link
+from adapters.web.auth import ANYBODY
+from adapters.web.limits import Bucket
 from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Write
-from core.identifiers import Category, StreamName
+from core.identifiers import StreamName
 from core.messages import Busy, Outcome, Stamp, Unavailable
 from core.ports import StoreUnavailable
 
-REFUSED, RESTARTING, NO_HISTORY, TOO_MUCH, EXPIRED = 1008, 1012, 1013, 4008, 4401
-SORRY, COME_BACK, FULL = "internal error", "the server restarts; come back", "too many connections; come back later"
+if TYPE_CHECKING:
+    from adapters.web.sockets import Sockets
+
+NO_HISTORY, TOO_MUCH = 1013, 4008
+SORRY = "internal error"
 FAREWELL = 5.0
 """Seconds in which what a connection has to say at its end is told again, when an actor is busy."""
 FRAME_COST = 256
 """Bytes a waiting frame counts at least: what it is kept in."""
 
 log = structlog.get_logger("callboard.socket")
-
-
-class Sockets:
-    """All open sockets of one app."""
-
-    def __init__(
-        self, system: System, deciders: Mapping[Category, AnyDecider], settings: WebSettings, door: Door | None = None
-    ) -> None:
-        self.system, self.deciders, self.settings = system, deciders, settings
-        self.principals = Principals(settings.principal_rate)
-        self.recollection = Recollection(system.store, deciders)
-        self._door = door or OpenDoor()
-        self._origins = frozenset(settings.cors_origins)
-        self._open: set[Socket] = set()
-        self._draining = trio.Event()
-        self._body, self._frame = b"", b""
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    @property
-    def draining(self) -> bool:
-        return self._draining.is_set()
-
-    async def drained(self) -> None:
-        """Wait until the server begins to end."""
-        await self._draining.wait()
-
-    async def talk(self, dialect: Dialect, path: Mapping[str, str]) -> None:
-        """Accept the WebSocket of the current request and give it to a socket of its own. Returns at once."""
-        headers, link = websocket.headers, websocket.scope["state"][LINK]
-        trusted = self.settings.trust_host
-        if not may_come_from(headers.get("Origin"), headers.get("Host"), self._origins, trust_host=trusted):
-            abort(403)
-        query, offered = websocket.args.to_dict(), websocket.requested_subprotocols
-        link.expect()
-        await websocket.accept(subprotocol=BEARER if BEARER in offered else None)
-        try:
-            visitor = self._door.admit(dict(headers), query, offered, self.system.clock.now())
-        except TurnedAway as refusal:
-            turn_away(link, REFUSED, refusal.reason)
-        else:
-            self._begin(link, dialect, visitor, dict(path), query)
-
-    def _begin(
-        self, link: Link, dialect: Dialect, visitor: Visitor, path: dict[str, str], query: dict[str, str]
-    ) -> None:
-        most, system = self.settings.max_connections, self.system
-        if self.draining:
-            turn_away(link, RESTARTING, COME_BACK)
-        elif most and len(self._open) >= most:
-            turn_away(link, NO_HISTORY, FULL)
-        else:
-            id, epoch = system.new_connection_id(), system.store.epoch
-            handshake = Handshake(id, path, query, visitor.principal, epoch)
-            try:
-                socket = Socket(self, dialect, dialect.connect(handshake), handshake, link)
-            except Exception as error:  # noqa: BLE001  # a dialect's fault must reach neither other clients nor the server
-                _log_crash(error, dialect, handshake)
-                turn_away(link, CRASHED, SORRY)
-                return
-            if visitor.expires_at is not None:
-                left = (visitor.expires_at - system.clock.now()) / 1e6
-                link.end_at(trio.current_time() + left, EXPIRED, "the token has expired; come back with a new one")
-            self._open.add(socket)
-            socket.open()
-
-    def forget(self, socket: Socket) -> None:
-        self._open.discard(socket)
-
-    def framed(self, body: bytes) -> bytes:
-        """The body as a frame; an audience hands the same body to many sockets, and it is framed for the first."""
-        if body is not self._body:
-            self._body, self._frame = body, text_frame(body)
-        return self._frame
-
-    async def drain(self, *, batch: int = 100, pause: float = 0.01) -> None:
-        """Tell all clients that the server restarts, some at a time, so that they do not come back all at once."""
-        self._draining.set()
-        for start, socket in enumerate(tuple(self._open), start=1):
-            socket.close(RESTARTING, COME_BACK)
-            if start % batch == 0:
-                await trio.sleep(pause)
-
-
-class Nobody:
-    """Who talks over a link that is closed at once."""
-
-    def received(self, message: str | bytes) -> None:
-        """Nobody hears it."""
-
-    def left(self) -> None:
-        """Nobody was there."""
-
-
-def turn_away(link: Link, code: int, reason: str) -> None:
-    """Close an accepted WebSocket: a client sees the code of a close, but not that of a refused handshake."""
-    link.begin(Nobody())
-    link.close(code, reason)
 
 
 class Socket:
@@ -179,6 +76,7 @@ class Socket:
         if self._recalling and self._is_too_much(len(message)):
             self._link.close(TOO_MUCH, "too much at once; resume with since")
         elif wait := self._throttled():
+            self._sockets.tally.throttled += 1
             self._take(partial(self._connection.throttled, wait))
         else:
             self._take(partial(self._connection.received, message))
@@ -186,7 +84,7 @@ class Socket:
     def left(self) -> None:
         """Hear nothing more, and tell the actors so."""
         self._left = True
-        self._sockets.forget(self)
+        self._sockets.forget(self, self._dialect)
         for membership in self._memberships.values():
             membership.leave()
         if self._recall_scope is not None:
@@ -236,7 +134,7 @@ class Socket:
             self._crash(error)
 
     def _crash(self, error: Exception) -> None:
-        _log_crash(error, self._dialect, self._handshake)
+        log_crash(error, self._dialect, self._handshake)
         self._outputs.clear()
         self._link.close(CRASHED, SORRY)
 
@@ -310,5 +208,5 @@ class Socket:
         return is_open
 
 
-def _log_crash(error: Exception, dialect: Dialect, handshake: Handshake) -> None:
+def log_crash(error: Exception, dialect: Dialect, handshake: Handshake) -> None:
     log.error("a connection crashed", connection=handshake.connection_id, dialect=dialect.name, exc_info=error)

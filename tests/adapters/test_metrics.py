@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from actors.system import SystemStatistics
 from adapters.metrics import CLOSE_CODES, DIALECTS, Measured, exposition
-from adapters.web.statistics import SocketStatistics, Tally
+from adapters.server.statistics import SocketStatistics, Tally
 from eventstore.waiting import LATENCY_BOUNDS, WriterStatistics, WriterTally
 
 CALM = Measured(

@@ -227,7 +227,7 @@ class Stage:
                 self._next_outcomes.append(Refused(Rejected("poisoned", "The command crashed its actor")))
             case [who, "is", "throttled"]:
                 client = self.clients[who]
-                self._do(client, client.connection.throttled(0.5, self.now()))  # type: ignore[attr-defined]
+                self._do(client, client.connection.throttled(0.5, self.now()))
             case ["server", "restarts"]:
                 self.boot += 1
                 self.clients.clear()

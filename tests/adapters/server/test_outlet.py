@@ -9,14 +9,17 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from adapters.server.outlet import MOST_JOINED, Flusher, Outlet
-from adapters.server.wire import Bytes
+from adapters.server.outlet import Flusher, Outlet
+from adapters.server.statistics import Tally
+from adapters.server.wire import MOST_JOINED, Bytes
 
 DEADLINE = 10.0
 
 
 class Kernel:
     """A peer's socket: takes `room` bytes at once, and when more is made."""
+
+    most = MOST_JOINED
 
     def __init__(self, room: int = 1_000_000) -> None:
         self.room, self.gone = room, False
@@ -42,19 +45,38 @@ class Kernel:
         self.sends.append(part)
         return len(part)
 
-    async def push(self, body: Bytes) -> int:
+    async def ready(self) -> None:
         while not self.room:
             await self._more.wait()
+
+    async def push(self, body: Bytes) -> int:
         return self.send_now(body)
 
     async def receive(self) -> bytes:
-        raise NotImplementedError
+        raise AssertionError("an outlet only writes")
 
     async def end(self) -> None:
-        raise NotImplementedError
+        raise AssertionError("an outlet only writes")
 
     def abort(self) -> None:
-        raise NotImplementedError
+        raise AssertionError("an outlet only writes")
+
+
+class Sealed(Kernel):
+    """As under TLS: nothing is taken at once, and what is pushed is under way until there is room for all of it."""
+
+    most = 16
+
+    def send_now(self, body: Bytes) -> int:
+        raise BlockingIOError
+
+    async def ready(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def push(self, body: Bytes) -> int:
+        while self.room < len(body):
+            await self._more.wait()
+        return super().send_now(body)
 
 
 class Ends:
@@ -76,7 +98,7 @@ class Ends:
 @pytest.fixture
 async def flusher() -> AsyncIterator[Flusher]:
     async with trio.open_nursery() as nursery:
-        flusher = Flusher(nursery.start_soon, DEADLINE)
+        flusher = Flusher(nursery.start_soon, DEADLINE, Tally())
         nursery.start_soon(flusher.run)
         yield flusher
         nursery.cancel_scope.cancel()

@@ -137,7 +137,15 @@ async def _run(
     ):
         app, shutdown = create_app(system, settings), trio.Event()
         limits = limits or ServerLimits(LinkLimits(max_frame_bytes=settings.max_frame_bytes), graceful_timeout=0.1)
-        child = partial(serve, app, ["127.0.0.1:0"], shutdown, limits=limits, drain=sockets_of(app).drain)
+        child = partial(
+            serve,
+            app,
+            ["127.0.0.1:0"],
+            shutdown,
+            limits=limits,
+            drain=sockets_of(app).drain,
+            tally=sockets_of(app).tally,
+        )
         urls = await nursery.start(child)
         async with httpx.AsyncClient(base_url=urls[0], timeout=PATIENCE) as http:
             task_status.started(Server(system, app, urls[0], http, shutdown))

@@ -14,10 +14,10 @@ from quart_trio import QuartTrio
 
 from actors.system import System, open_system
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
+from adapters.server.statistics import Tally
 from adapters.web.answers import Problem, answer
 from adapters.web.auth import OpenDoor, Role, TokenDoor, check_requests
 from adapters.web.operation import MOST_LAG, operation_blueprint
-from adapters.web.statistics import Tally
 from core.conversation import OpenConversation, Say, conversation
 from core.identifiers import Category, StreamName
 from core.messages import Accepted
