@@ -159,9 +159,9 @@ FASTAPI = Tongue("/ws", '{"type":"chat","text":"@"}')
 SOCKETIO = Tongue("/socket.io/?EIO=4&transport=websocket", '42["frame",{"text":"@"}]', hello="40", greetings=2)
 NODE = Tongue("/", '{"type":"chat","text":"@"}')
 RIVALS: dict[str, tuple[Callable[[Path], Running], Tongue]] = {
-    "FastAPI, uvicorn --ws websockets-sansio": (partial(fastapi, "websockets-sansio"), FASTAPI),
-    "FastAPI, uvicorn --ws websockets": (partial(fastapi, "websockets"), FASTAPI),
-    "python-socketio, uvicorn": (socketio, SOCKETIO),
+    "FastAPI (websockets-sansio)": (partial(fastapi, "websockets-sansio"), FASTAPI),
+    "FastAPI (websockets)": (partial(fastapi, "websockets"), FASTAPI),
+    "python-socketio": (socketio, SOCKETIO),
     "Node's ws": (node, NODE),
 }
 

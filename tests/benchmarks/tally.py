@@ -27,7 +27,7 @@ class Tally:
         at = len(self._torn)
         if at:
             _buffer[:at], self._torn = self._torn, b""
-        size = self._receive(_view[at:], 0, MSG_DONTWAIT)
+        size = self._receive(_view[at:] if at else _view, 0, MSG_DONTWAIT)
         if not size:
             raise Lost("the server closed a socket")
         return self._walk(at + size)
@@ -44,11 +44,10 @@ class Tally:
                 at = after
             else:
                 break
-        if at > end:
-            self._owed = at - end
-            return frames - 1
-        self._owed, self._torn = 0, bytes(_buffer[at:end])
-        return frames
+        self._owed = at - end if at > end else 0
+        if at < end:
+            self._torn = bytes(_view[at:end])
+        return frames - (at > end)
 
     def _other(self, at: int, end: int) -> int:
         """Where a control frame, or a very long one, ends; `at` when it has not come far enough to say."""
