@@ -131,7 +131,7 @@ def settle_interpreter() -> None:
 async def serve(
     settings: Settings, shutdown: trio.Event, *, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting, OSError."""
+    """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting, BadUsers."""
     settle_interpreter()
     model, tls = language_model(settings), _tls(settings)
     async with open_callboard(settings, model) as system:
@@ -167,8 +167,10 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def _entrance(settings: Settings, clock: Clock) -> tuple[Door, Blueprint]:
-    """Who decides who comes in, and the routes where tokens are had."""
+    """Who decides who comes in, and the routes where tokens are had. Raises BadSetting, BadUsers."""
     users = None if settings.users is None else Users(settings.users)
+    if users is not None:
+        users.read()  # a file that cannot be used is better noticed now than at the first log-in
     secret = settings.jwt_secret.reveal() if settings.jwt_secret is not None else None
     try:
         door = TokenDoor(secret) if settings.auth is Auth.JWT and secret is not None else OpenDoor()

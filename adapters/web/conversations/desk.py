@@ -13,7 +13,7 @@ from actors.system import System
 from adapters.protocols.conversations import CONVERSATIONS
 from adapters.protocols.wire import iso_time
 from adapters.web.answers import Problem, accepted, not_found, unprocessable
-from adapters.web.auth import current_visitor
+from adapters.web.auth import ANYBODY, current_visitor
 from adapters.web.correlation import current_correlation
 from adapters.web.requests import command_id
 from adapters.web.settings import WebSettings
@@ -165,9 +165,12 @@ class Desk:
         return self.system.audiences.count(stream)
 
     def new_stream(self, purpose: str, key: str | None) -> StreamName:
-        """The stream of a conversation to be opened; the same one for the same purpose and key."""
-        id = self.system.identifiers.new() if key is None else str(uuid.uuid5(KEYS, f"{purpose}:{key}"))
-        return StreamName.of(Category.CONVERSATION, id)
+        """The stream of a conversation to be opened; the same one for the same purpose and key of one principal."""
+        if key is None:
+            return StreamName.of(Category.CONVERSATION, self.system.identifiers.new())
+        principal = current_visitor().principal
+        whose = "" if principal == ANYBODY.principal else f":{principal}"
+        return StreamName.of(Category.CONVERSATION, str(uuid.uuid5(KEYS, f"{purpose}:{key}{whose}")))
 
 
 def stream_of(id: str) -> StreamName:

@@ -23,15 +23,26 @@ class Loopback:
         host, port = server
         self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._tls = _unverified() if request.scheme == "https" else None
+        self._headers = _credentials()
 
     @asynccontextmanager
     async def conversation(self, id: str) -> AsyncIterator[WebSocketConnection]:
         """A WebSocket of the conversation. Raises Problem 503 when it cannot be opened."""
         try:
-            async with open_wire(f"ws://{self._address}/api/ws/conversations/{id}", tls=self._tls) as socket:
+            url = f"ws://{self._address}/api/ws/conversations/{id}"
+            async with open_wire(url, tls=self._tls, headers=self._headers) as socket:
                 yield socket
         except CannotConnect as error:
             raise Problem(503, f"No WebSocket to this server itself: {error}", 1.0) from None
+
+
+def _credentials() -> dict[str, str]:
+    """What the current request was let in with opens the door for us too."""
+    given = request.headers.get("Authorization")
+    token = request.args.get("token")
+    if given is None and token is not None:
+        given = f"Bearer {token}"
+    return {} if given is None else {"Authorization": given}
 
 
 def _unverified() -> ssl.SSLContext:

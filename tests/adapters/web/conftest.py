@@ -26,6 +26,7 @@ from adapters.server.groups import sole
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits, serve
 from adapters.web.app import create_app, sockets_of
+from adapters.web.auth import TokenDoor
 from adapters.web.settings import WebSettings
 from core.conversation import DraftReply, conversation
 from core.identifiers import Category, StreamName
@@ -123,6 +124,7 @@ async def _run(
     settings: WebSettings,
     store: EventStore,
     limits: ServerLimits | None,
+    secret: str | None,
     task_status: trio.TaskStatus[Server],
 ) -> None:
     performers: dict[type, Perform] = {
@@ -135,7 +137,7 @@ async def _run(
         ) as system,
         trio.open_nursery() as nursery,
     ):
-        app, shutdown = create_app(system, settings), trio.Event()
+        app, shutdown = create_app(system, settings, door=TokenDoor(secret) if secret else None), trio.Event()
         limits = limits or ServerLimits(LinkLimits(max_frame_bytes=settings.max_frame_bytes), graceful_timeout=0.1)
         child = partial(
             serve,
@@ -163,10 +165,11 @@ async def starting() -> AsyncIterator[Start]:
             settings: WebSettings | None = None,
             store: EventStore | None = None,
             limits: ServerLimits | None = None,
+            secret: str | None = None,
         ) -> Server:
             model = ScriptedModel(*answers or (("Hello ", "there."),))
             settings = settings or WebSettings(model=model.name, response_timeout=2.0, answer_margin=1.0)
-            server: Server = await nursery.start(_run, model, settings, store or MemoryStore(), limits)
+            server: Server = await nursery.start(_run, model, settings, store or MemoryStore(), limits, secret)
             servers.append(server)
             return server
 
