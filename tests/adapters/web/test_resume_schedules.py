@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import json
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -38,6 +39,7 @@ STREAM = StreamName.of(Category.CONVERSATION, "00000000-0000-4000-8000-000000000
 DECIDERS: Mapping[Category, AnyDecider] = {Category.CONVERSATION: conversation}
 KERNEL_BYTES, OUTLET_BYTES = 2000, 4000
 CLIENTS = 4
+EXAMPLES = 400 if os.environ.get("CI") == "true" else 100
 MOST_ROUNDS = 50
 """Losses of one client in a row, until it is taken for one that will never have all of it."""
 
@@ -380,6 +382,7 @@ def check_greeting(visit: Visit) -> None:
     assert visit.since in {None, visit.greeting["seq"]}
 
 
+@settings(max_examples=EXAMPLES, print_blob=True)
 @given(st.sampled_from((0, 3, 90, 99, 101, 205)), st.lists(steps, min_size=1, max_size=3))
 def test_whatever_happens_each_visit_is_told_what_the_log_says(history: int, lives: list[list[Step]]) -> None:
     """A life of the server is what happens between two kills."""
