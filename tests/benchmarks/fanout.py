@@ -28,6 +28,8 @@ SIZE = 300
 WINDOW = 64
 SECONDS = 1.5
 """How long a round is to take; the one of single frames half as long."""
+BUSY = 0.85
+"""The share of its core that a server with enough to do uses, when the machine is quiet."""
 GIVEN_UP_AFTER = 60.0
 OURS = "Callboard"
 
@@ -38,6 +40,11 @@ class Round(NamedTuple):
     rate: float
     server: float
     load: float
+
+    @property
+    def rate_of_a_core(self) -> float:
+        """Deliveries in a second of the server's processor time: what it could do without neighbours or waiting."""
+        return self.rate / max(self.server, 0.01)
 
 
 # --- in the load's process ---
@@ -139,13 +146,18 @@ def _all_contenders(bench: Bench, stack: ExitStack, sockets: int) -> Iterator[tu
 
 def _report(bench: Bench, sockets: int, window: int, best: dict[str, Round]) -> None:
     ours = best.pop(OURS)
-    uvicorn = max((took.rate for name, took in best.items() if name.startswith("FastAPI")), default=None)
-    ratio = None if uvicorn is None else ours.rate / uvicorn
     line = partial(_line, bench, f"fan-out to {sockets}" + (", frame by frame" if window == 1 else ""))
-    if window == 1:
-        line("Callboard", ours, ratio, "", None)
+    uvicorn = [took for name, took in best.items() if name.startswith("FastAPI")]
+    ratio = ours.rate / max(uvicorn).rate if uvicorn else None
+    if window == 1 or ratio is None:
+        line("Callboard beside uvicorn's best", ours, ratio, "", None)
     else:
-        line("Callboard beside uvicorn's best", ours, ratio, "≥ 2×", None if ratio is None else ratio >= 2)
+        # A neighbour that took uvicorn's core must not make us look good: it is also granted the whole of it.
+        at_least = min(ratio, *(ours.rate / took.rate_of_a_core for took in uvicorn))
+        line("Callboard beside uvicorn's best", ours, ratio, "≥ 2×", at_least >= 2)
+        if max(uvicorn).server < BUSY:
+            share = f"{max(uvicorn).server:.0%}"
+            bench.remark(f"uvicorn had {share} of its core; granted all of it, the ratio is {at_least:.2f}×")
     for name, took in best.items():
         line(name, took, ours.rate / took.rate, "", None)
 
@@ -154,6 +166,5 @@ def _line(
     bench: Bench, what: str, name: str, took: Round, ratio: float | None, target: str, holds: bool | None
 ) -> None:
     figure = f"{took.rate:,.0f}/s (cores: server {took.server:.0%}, load {took.load:.0%})"
-    # What a second of processor time delivers says more than the clock where others use the machine too.
-    more = {**took._asdict(), "rate_per_cpu_second": took.rate / max(took.server, 0.01)}
+    more = {**took._asdict(), "rate_of_a_core": took.rate_of_a_core}
     bench.report(f"{what}, {name}", figure, ratio, target, holds, **more)

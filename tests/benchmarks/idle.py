@@ -1,4 +1,7 @@
-"""Idle sockets: what each costs the server, and that all of them are still there after a while."""
+"""Idle sockets: what each costs the server, and that all of them are still there after a while.
+
+The kernel's own memory is shown beside it: it is none of the server's, and both ends of each connection are in it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import time
 from tests.benchmarks import servers
 from tests.benchmarks.cores import descriptor_limit
 from tests.benchmarks.crowd import Crowd, Tongue, connect
-from tests.benchmarks.kernel import socket_memory
+from tests.benchmarks.kernel import kernel_memory
 from tests.benchmarks.remote import running_crowd
 from tests.benchmarks.report import Bench
 
@@ -41,16 +44,16 @@ def measure(bench: Bench) -> None:
     each = sockets // conversations
     with servers.callboard(bench.folder) as server, running_crowd() as crowd:
         tongues = [servers.conversation(server) for _ in range(conversations)]
-        before, kernel_before = server.resident, socket_memory()
+        before, kernel_before = server.resident, kernel_memory()
         began = time.monotonic()
         for tongue in tongues:
             crowd.call(connect, server.port, tongue, each, quiet=0.02)
         joined = time.monotonic() - began
         held = crowd.call(hold, 2.0 if bench.quick else HELD)
-        after, kernel = server.resident, socket_memory() - kernel_before
+        after, kernel = server.resident, kernel_memory() - kernel_before
         assert crowd.call(reach, tongues[0]) == each
     kib = (after - before) / held / 1024
-    figure = f"{kib:.1f} KiB each of {held} (kernel {kernel / held / 1024:.1f}; opened in {joined:.0f} s)"
+    figure = f"{kib:.1f} KiB each of {held} (kernel {kernel / held / 1024:.1f}, both ends; opened in {joined:.0f} s)"
     holds = kib <= MOST_KIB and held == each * conversations
     bench.report(
         "an idle WebSocket", figure, None, f"≤ {MOST_KIB:.0f} KiB", holds, kib=kib, sockets=held, kernel=kernel

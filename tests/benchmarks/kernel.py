@@ -63,7 +63,11 @@ class Stalls:
         return {port: size for port, size in queued.items() if port in standing}
 
 
-def socket_memory() -> int:
-    """Bytes of all TCP sockets' buffers on this machine, both ends of each."""
-    (line,) = (line for line in Path("/proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:"))
-    return int(line.rpartition(" mem ")[2]) * os.sysconf("SC_PAGE_SIZE")
+def kernel_memory() -> int:
+    """Bytes the kernel itself uses on this machine: what waits in sockets, and the structures of sockets and files.
+
+    Both ends of a loopback connection are in it, and whatever else the machine does meanwhile.
+    """
+    (tcp,) = (line for line in Path("/proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:"))
+    (slab,) = (line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("SUnreclaim:"))
+    return int(tcp.rpartition(" mem ")[2]) * os.sysconf("SC_PAGE_SIZE") + int(slab.split()[1]) * 1024
