@@ -20,7 +20,7 @@ from wsproto.events import CloseConnection, Message, TextMessage
 from actors.system import System, open_system
 from actors.topic import is_for
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
-from adapters.protocols.conversations import CONVERSATIONS, CONVERSATIONS_WITH_DELTAS
+from adapters.protocols.conversations import CONVERSATIONS
 from adapters.protocols.conversations.connection import ConversationsConnection
 from adapters.server.link import Link, LinkLimits
 from adapters.server.outlet import Flusher
@@ -69,7 +69,8 @@ class Reaching:
         return CONVERSATIONS.farewell(record, state)
 
 
-DIALECTS: Sequence[Dialect] = CONVERSATIONS, Reaching(), CONVERSATIONS_WITH_DELTAS, Reaching()
+REACHING = Reaching()
+DIALECTS: Sequence[Dialect] = CONVERSATIONS, REACHING, CONVERSATIONS, REACHING
 
 
 class Pipe:
