@@ -6,6 +6,7 @@ written without a deadline. A WebSocket belongs to Hypercorn until its handshake
 
 from __future__ import annotations
 
+import re
 from math import inf
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -32,8 +33,13 @@ LINK = "link"
 """Where a WebSocket's handler finds its link: in the `state` of its scope."""
 MOST_WRITTEN = 65_536
 """Bytes of an HTTP answer that are written against one deadline."""
+MOST_EARLY = 262_144
+"""Bytes that a client may send between its handshake and the answer."""
 LAST_WORDS = 1.0
 """Seconds in which TLS may say that it ends."""
+
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9_-]{1,63}(?:\.|$|(?=:)))*)(?::[0-9]{1,5})?")
+"""A host as a name, an address or nothing, perhaps with a port (RFC 9110, 7.2)."""
 
 log = structlog.get_logger("callboard.server")
 
@@ -130,9 +136,11 @@ class GuardedServer(TCPServer):
             ))  # fmt: skip
             await self.protocol.initiate()
             self._rest(idle=True)
-            with self._http:
-                await self._read()
-            self._rest(idle=False)
+            try:
+                with self._http:
+                    await self._read()
+            finally:
+                self._rest(idle=False)
             if not self._link.begun:
                 await self.protocol.handle(Closed())
 
@@ -152,6 +160,11 @@ class GuardedServer(TCPServer):
                 break
             if data and self._link.expected:
                 self._link.feed(data)
+            elif data and isinstance(cast("OneProtocol", self.protocol).connection, H11WSConnection):
+                self._link.early += data  # it does not wait for the answer to its handshake
+                if len(self._link.early) > MOST_EARLY:
+                    self._wire.abort()
+                    break
             else:
                 await self.protocol.handle(RawData(data))
             if not data:
@@ -230,13 +243,20 @@ def _refusal(request: h11.Request) -> int:
     """
     if request.http_version not in (b"1.0", b"1.1"):  # `PRI * HTTP/2.0` begins so
         return 505
-    try:
-        urlsplit(request.target.decode("latin-1"))
-    except ValueError:
-        return 400
     headers = request.headers
+    hosts = [value for name, value in headers if name == b"host"]
+    if not _is_target(request.target.decode("latin-1")) or not all(map(_HOST.fullmatch, hosts)):
+        return 400
     if not any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
         return 0
     keys = [value for name, value in headers if name == b"sec-websocket-key"]
     ascii_only = all(value.isascii() for name, value in headers if name.startswith(b"sec-websocket-"))
     return 0 if ascii_only and len(keys) == 1 and keys[0] else 400
+
+
+def _is_target(target: str) -> bool:
+    """A path, a whole URL with one, or the asterisk of OPTIONS; nothing that fails to be taken apart later."""
+    try:
+        return target == "*" or urlsplit(target).path.startswith("/")
+    except ValueError:
+        return False

@@ -20,29 +20,25 @@ class TooLarge(Exception):
 
 
 class Pieces:
-    """Puts messages together, of `most` bytes each at most: nothing beyond that is ever kept."""
+    """Puts messages together, of `most` bytes each at most: nothing more is kept, however small the pieces."""
 
-    __slots__ = ("_most", "_size", "_so_far")
+    __slots__ = ("_most", "_open", "_so_far")
 
     def __init__(self, most: int) -> None:
-        self._most, self._size = most, 0
-        self._so_far: list[str | bytes] = []
+        self._most, self._open = most, False
+        self._so_far = bytearray()
 
     def add(self, event: TextMessage | BytesMessage) -> str | bytes | None:
         """The whole message once its last piece is there. Raises TooLarge."""
-        piece = event.data if isinstance(event.data, str) else bytes(event.data)
-        self._size += len(piece) if isinstance(piece, bytes) or piece.isascii() else len(piece.encode())
-        if self._size > self._most:
-            self._so_far.clear()
+        piece = event.data
+        if event.message_finished and not self._open and len(piece) * 4 <= self._most:
+            return piece if isinstance(piece, str) else bytes(piece)
+        self._open = True
+        self._so_far += piece.encode() if isinstance(piece, str) else piece
+        if len(self._so_far) > self._most:
+            self._so_far = bytearray()
             raise TooLarge
-        self._so_far.append(piece)
         if not event.message_finished:
             return None
-        pieces, self._so_far, self._size = self._so_far, [], 0
-        return pieces[0] if len(pieces) == 1 else _joined(pieces)
-
-
-def _joined(pieces: list[str | bytes]) -> str | bytes:
-    """One kind of piece makes a message; wsproto sees to that."""
-    texts = [piece for piece in pieces if isinstance(piece, str)]
-    return "".join(texts) if texts else b"".join([piece for piece in pieces if isinstance(piece, bytes)])
+        whole, self._so_far, self._open = self._so_far, bytearray(), False
+        return whole.decode() if isinstance(piece, str) else bytes(whole)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import structlog
 import trio
 
 from adapters.server.statistics import Tally
@@ -15,6 +16,8 @@ from adapters.server.wire import MOST_JOINED, Bytes, Wire
 
 FLUSHES_PER_TURN = 128
 """Sockets flushed before other tasks get their turn."""
+
+log = structlog.get_logger("callboard.outlet")
 
 StartSoon = Callable[[Callable[[], Awaitable[None]]], None]
 
@@ -41,7 +44,7 @@ class Flusher:
                 await self._park()
             due, self._due = self._due, []
             for n, outlet in enumerate(due, start=1):
-                outlet.flush()
+                outlet.flush_contained()
                 if n % FLUSHES_PER_TURN == 0:
                     await trio.lowlevel.cancel_shielded_checkpoint()
             await trio.lowlevel.checkpoint()
@@ -169,6 +172,14 @@ class Outlet:
             self._drains = True
             self._flusher.start_soon(self._drain)
 
+    def flush_contained(self) -> None:
+        """Flush; a fault of ours ends this connection, and not the flusher of all."""
+        try:
+            self.flush()
+        except Exception:
+            log.exception("an outlet failed")
+            self._break()
+
     async def _drain(self) -> None:
         try:
             while self._frames and not self._gone:
@@ -178,6 +189,9 @@ class Outlet:
                     self.stalled = True
                     self._break()
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            self._break()
+        except Exception:
+            log.exception("an outlet failed")
             self._break()
         finally:
             self._drains = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 import trio
 
 from adapters.server.link import Link
@@ -10,6 +11,8 @@ BEAT = 0.5
 """Seconds between two beats."""
 BEATS_PER_TURN = 500
 """Links looked at before other tasks get their turn."""
+
+log = structlog.get_logger("callboard.link")
 
 
 class Pulse:
@@ -23,6 +26,10 @@ class Pulse:
             await trio.sleep(BEAT)
             now = trio.current_time()
             for n, link in enumerate(tuple(self.links), start=1):
-                link.beat(now)
+                try:
+                    link.beat(now)
+                except Exception:  # one link's fault must not keep the others from beating
+                    log.exception("a link failed")
+                    link.abort()
                 if n % BEATS_PER_TURN == 0:
                     await trio.lowlevel.checkpoint()

@@ -42,7 +42,9 @@ def _credentials() -> dict[str, str]:
     token = request.args.get("token")
     if given is None and token is not None:
         given = f"Bearer {token}"
-    return {} if given is None else {"Authorization": given}
+    # No credential has others, and no header may: with `none` as auth anything may stand there.
+    fits = given is not None and given.isascii() and given.isprintable() and given == given.strip()
+    return {"Authorization": given} if given is not None and fits else {}
 
 
 def _unverified() -> ssl.SSLContext:

@@ -260,3 +260,18 @@ async def test_nobody_waits_for_room_in_an_outlet_that_is_over(flusher: Flusher)
     outlet.write(b"1")
     outlet.stop()
     assert not await outlet.room(1000)
+
+
+async def test_a_fault_of_one_outlet_ends_that_connection_and_no_other(flusher: Flusher) -> None:
+    class Broken(Kernel):
+        def send_now(self, body: Bytes) -> int:
+            raise RuntimeError("a fault of ours")
+
+    bad, there, ends = Broken(), Kernel(), Ends()
+    broken, other = ends.outlet(bad, flusher), ends.outlet(there, flusher)
+    for _ in range(2):
+        broken.write(b"12345")
+        other.write(b"12345")
+        await trio.testing.wait_all_tasks_blocked()
+    assert ends.said == ["broken"]
+    assert there.taken == b"12345" * 2
