@@ -9,6 +9,7 @@ import structlog
 import trio
 
 from actors.topic import Listener, Membership, Topic
+from actors.wide import WideTopics
 from core.decider import AnyDecider
 from core.dialect import Dialect
 from core.identifiers import Category, StreamName
@@ -25,6 +26,7 @@ class Audiences:
 
     def __init__(self, deciders: Mapping[Category, AnyDecider]) -> None:
         self._deciders = deciders
+        self.wide = WideTopics()
         self._topics: dict[StreamName, Topic] = {}
         self._watchers: dict[StreamName, dict[trio.MemorySendChannel[Recorded], None]] = {}
 
@@ -49,7 +51,7 @@ class Audiences:
 
     @property
     def listeners(self) -> int:
-        return sum(map(len, self._topics.values()))
+        return sum(map(len, self._topics.values())) + len(self.wide)
 
     @contextmanager
     def watch(self, stream: StreamName) -> Iterator[trio.MemoryReceiveChannel[Recorded]]:
@@ -70,6 +72,7 @@ class Audiences:
         topic = self._topics.get(record.stream)
         if topic is not None:
             self._show(topic, record)
+        self.wide.deliver(record)
         watchers = self._watchers.get(record.stream)
         if watchers:
             self._pass_on(watchers, record)

@@ -209,7 +209,8 @@ class Topic:
             self._write(members, frame, record.stamp.origin)
         if farewell is not None:
             for member in members:
-                self._dismiss(member, farewell.code, farewell.reason)
+                if is_for(farewell.to, record.stamp.origin, member.listener.connection_id):
+                    self._dismiss(member, farewell.code, farewell.reason)
 
     def _write(self, members: list[Membership], frame: Frame, origin: str) -> None:
         body, everyone = frame.body, frame.to is Reach.EVERYONE

@@ -191,6 +191,7 @@ def _web_settings(settings: Settings, model: LanguageModel) -> WebSettings:
         principal_rate=Rate(settings.principal_rate_limit, settings.principal_rate_burst),
         max_connections=settings.max_connections,
         trust_host=settings.auth is Auth.JWT,
+        path_names={"obfuscated_ws_path": settings.obfuscated_ws_path},
     )
 
 

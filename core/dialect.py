@@ -6,7 +6,7 @@ awaits, reads a clock or touches a socket. It is the same split as h11's and wsp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -34,7 +34,8 @@ class Frame(Struct, frozen=True, gc=False):
 class Handshake(Struct, frozen=True):
     """What a connection knows of itself when it opens.
 
-    `connection_id` is `<boot>.<number>`; `path` the parameters of the matched path; `epoch` the log's.
+    `connection_id` is `<boot>.<number>`; `path` the parameters of the matched path; `epoch` the log's. `new_id` is a
+    UUID that nobody has used, for what the connection may have to open.
     """
 
     connection_id: str
@@ -42,6 +43,7 @@ class Handshake(Struct, frozen=True):
     query: Mapping[str, str]
     principal: str
     epoch: str
+    new_id: str = ""
 
 
 class Write(Struct, frozen=True, gc=False):
@@ -81,14 +83,35 @@ class Recall(Struct, frozen=True, gc=False):
     until: int
 
 
+class Tune(Struct, frozen=True, gc=False):
+    """Hear a wide topic: records of whatever streams the dialect says belong to it (`Dialect.topics`).
+
+    With `after`, a position of the log, first what came behind that, then live; None: live. Either way the connection
+    is told by `Connection.tuned` where it begins, before the first record is shown. Tuned again, it begins again.
+    """
+
+    topic: str
+    after: int | None = None
+
+
+class Untune(Struct, frozen=True, gc=False):
+    """Hear the wide topic no more."""
+
+    topic: str
+
+
 class Close(Struct, frozen=True, gc=False):
-    """Close the socket after all that was written, with this code and reason."""
+    """Close the socket after all that was written, with this code and reason.
+
+    `to` is of use in a farewell alone: whom of the stream's listeners it closes.
+    """
 
     code: int
     reason: str
+    to: Reach = Reach.EVERYONE
 
 
-Output = Write | Listen | Tell | Hear | Recall | Close
+Output = Write | Listen | Tell | Hear | Recall | Tune | Untune | Close
 
 
 class Connection(Protocol):
@@ -108,6 +131,9 @@ class Connection(Protocol):
 
     def recalled(self, stream: StreamName, state: Any, version: int, now: int) -> Sequence[Output]:
         """The state at the version this connection resumes from."""
+
+    def tuned(self, topic: str, position: int, now: int) -> Sequence[Output]:
+        """From here on the connection hears the wide topic's records behind this position of the log."""
 
     def closed(self, now: int) -> Sequence[Output]:
         """The socket is gone; only `Tell` is of use now."""
@@ -129,4 +155,21 @@ class Dialect(Protocol):
         """
 
     def farewell(self, record: Recorded, state: Any) -> Close | None:
-        """The close every listener of the stream gets after this record's frame, None for nearly all records."""
+        """The close listeners of the stream get after this record's frame, None for nearly all records."""
+
+    def topics(self, record: Recorded) -> Sequence[str]:
+        """The wide topics a record belongs to; none for nearly all."""
+
+    def render_wide(self, record: Recorded, topic: str) -> Frame | None:
+        """The frame a record is to those who are tuned to the topic. Pure, and without any stream's state."""
+
+
+class Endpoint(Struct, frozen=True):
+    """Where a dialect is spoken: a path, with its parameters as `<name>`, and the dialect a handshake's query asks for.
+
+    Every package of dialects has `endpoints(names)`, of which the app finds out by itself; `names` are those settings
+    a path may hang on, such as `obfuscated_ws_path`.
+    """
+
+    path: str
+    dialect_for: Callable[[Mapping[str, str]], Dialect]

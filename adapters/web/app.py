@@ -6,7 +6,9 @@ in which one failure would take down everything that hangs on it, is never used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 import structlog
 import trio
@@ -15,7 +17,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from actors.system import System
-from adapters.protocols.conversations import dialect_for
+from adapters import protocols
 from adapters.web.answers import Problem, answer, unavailable
 from adapters.web.auth import ANYBODY, Door, OpenDoor, check_requests, current_visitor
 from adapters.web.conversations import conversations_blueprint
@@ -29,6 +31,7 @@ from adapters.web.sockets import Sockets
 from adapters.web.static import static_blueprint
 from core.conversation import conversation
 from core.decider import AnyDecider
+from core.dialect import Endpoint
 from core.identifiers import Category
 from core.ports import StoreUnavailable
 
@@ -57,7 +60,7 @@ def create_app(
     sockets = app.extensions[SOCKETS] = Sockets(system, deciders, settings, door)
     correlate_requests(app, system.identifiers)
     _answer_errors(app)
-    _add_websockets(app, sockets)
+    _add_websockets(app, sockets, settings.path_names)
     allow_origins(app, settings.cors_origins)
     check_requests(app, door, system.clock)
     _limit_requests(app, sockets.principals)
@@ -91,10 +94,23 @@ def sockets_of(app: QuartTrio) -> Sockets:
     return sockets
 
 
-def _add_websockets(app: QuartTrio, sockets: Sockets) -> None:
-    @app.websocket("/api/ws/conversations/<conversation_id>")
-    async def talk_conversations(conversation_id: str) -> None:
-        await sockets.talk(dialect_for(websocket.args), {"conversation_id": conversation_id})
+def endpoints(names: Mapping[str, str]) -> Iterator[Endpoint]:
+    """Where the dialects are spoken: what the packages in `adapters.protocols` say of themselves."""
+    for module in pkgutil.iter_modules(protocols.__path__, f"{protocols.__name__}."):
+        spoken = getattr(importlib.import_module(module.name), "endpoints", None)
+        if spoken is not None:
+            yield from spoken(names)
+
+
+def _add_websockets(app: QuartTrio, sockets: Sockets, names: Mapping[str, str]) -> None:
+    def route(endpoint: Endpoint) -> Callable[..., Awaitable[None]]:
+        async def talk(**path: str) -> None:
+            await sockets.talk(endpoint.dialect_for(websocket.args), path)
+
+        return talk
+
+    for endpoint in endpoints(names):
+        app.add_websocket(endpoint.path, endpoint=endpoint.path, view_func=route(endpoint))
 
 
 def _answer_errors(app: QuartTrio) -> None:

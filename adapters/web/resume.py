@@ -7,7 +7,7 @@ each read, folded and rendered once for all who need it, and kept while there is
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import trio
@@ -172,3 +172,25 @@ class Reader:
 
     def __init__(self) -> None:
         self.lock, self.waiting = trio.Lock(), 0
+
+
+async def replay_wide(
+    log: EventStore, dialect: Dialect, topic: str, since: int, until: int, *, connection_id: str, show: Show
+) -> None:
+    """`show` the frames of a wide topic from behind position `since` up to `until`. Raises StoreUnavailable."""
+    while since < until:
+        records = await log.read_all(after=since, limit=min(READ_AT_ONCE, until - since))
+        if not records:
+            return
+        since = records[-1].position
+        body = b"".join(_wide_frames(records, dialect, topic, connection_id))
+        if body and not await show(body):
+            return
+
+
+def _wide_frames(records: list[Recorded], dialect: Dialect, topic: str, connection_id: str) -> Iterator[bytes]:
+    for record in records:
+        if topic in dialect.topics(record):
+            frame, to, origin = _piece(dialect.render_wide(record, topic), record.stamp.origin)
+            if is_for(to, origin, connection_id):
+                yield frame

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from adapters.web.limits import Rate
 
@@ -17,7 +18,8 @@ class WebSettings:
     `response_timeout` (seconds) is how long an answer may be drafted; `answer_margin` is how much longer a REST call
     waits for it. `model` is what the configured language model is called. `rate` is a connection's, `principal_rate`
     that of one principal over all its connections. `max_connections` is of WebSockets, 0 for no limit. With
-    `trust_host` a page of the host a request names may connect, whatever that host is called.
+    `trust_host` a page of the host a request names may connect, whatever that host is called. `path_names` are parts of
+    sockets' paths that are settings.
     """
 
     cors_origins: tuple[str, ...] = CORS_ORIGINS
@@ -30,3 +32,4 @@ class WebSettings:
     principal_rate: Rate = PRINCIPAL_RATE
     max_connections: int = 0
     trust_host: bool = False
+    path_names: Mapping[str, str] = field(default_factory=dict)

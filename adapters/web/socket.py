@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -16,10 +16,12 @@ import structlog
 import trio
 
 from actors.topic import Membership
+from actors.wide import WideMembership
 from adapters.server.link import CRASHED, Link
 from adapters.web.auth import ANYBODY
 from adapters.web.limits import Bucket
-from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Write
+from adapters.web.resume import replay_wide
+from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Tune, Untune, Write
 from core.identifiers import StreamName
 from core.messages import Busy, Outcome, Stamp, Unavailable
 from core.ports import StoreUnavailable
@@ -41,8 +43,22 @@ class Socket:
     """One client: a dialect's connection and its link. It is the link's talker, and the audience's listener."""
 
     __slots__ = (
-        "_bucket", "_connection", "_dialect", "_handshake", "_left", "_link", "_memberships", "_outputs",
-        "_recall_scope", "_recalling", "_sockets", "_system", "_waiting", "_working", "connection_id",
+        "_bucket",
+        "_connection",
+        "_dialect",
+        "_handshake",
+        "_left",
+        "_link",
+        "_memberships",
+        "_outputs",
+        "_recall_scope",
+        "_recalling",
+        "_sockets",
+        "_system",
+        "_tunings",
+        "_waiting",
+        "_working",
+        "connection_id",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +69,7 @@ class Socket:
         self._dialect, self._connection, self._handshake = dialect, connection, handshake
         self._bucket = Bucket(sockets.settings.rate, trio.current_time())
         self._memberships: dict[StreamName, Membership] = {}
+        self._tunings: dict[str, WideMembership] = {}
         self._outputs: deque[Output] = deque()
         self._working = self._recalling = self._left = False
         self._recall_scope: trio.CancelScope | None = None
@@ -87,6 +104,8 @@ class Socket:
         self._sockets.forget(self, self._dialect)
         for membership in self._memberships.values():
             membership.leave()
+        for tuning in self._tunings.values():
+            tuning.leave()
         if self._recall_scope is not None:
             self._recall_scope.cancel()
         for output in self._connection.closed(self._system.clock.now()):
@@ -159,8 +178,11 @@ class Socket:
             case Hear(stream, state, version):
                 self._memberships[stream].hear(state, version)
             case Recall():
-                self._recalling = True
-                self._link.start_soon(partial(self._recall, output))
+                self._wait_for(partial(self._retell, output))
+            case Tune(topic, after):
+                self._tune(topic, after)
+            case Untune(topic):
+                self._untune(topic)
             case Close(code, reason):
                 self._link.close(code, reason)
             case _:
@@ -171,6 +193,23 @@ class Socket:
             self._memberships.pop(stream).leave()
         self._memberships[stream] = self._system.audiences.join(stream, self._dialect, self)
 
+    def _tune(self, topic: str, after: int | None) -> None:
+        """From `after` on, or from what is shown at this moment: what comes meanwhile is held."""
+        self._untune(topic)
+        tuning = self._tunings[topic] = self._system.audiences.wide.tune(topic, self._dialect, self)
+        until = self._system.shown
+        since = until if after is None else min(after, until)
+        for output in self._connection.tuned(topic, since, self._system.clock.now()):
+            self._do(output)
+        if since < until:
+            self._wait_for(partial(self._replay, tuning, since, until))
+        else:
+            tuning.begin()
+
+    def _untune(self, topic: str) -> None:
+        if topic in self._tunings:
+            self._tunings.pop(topic).leave()
+
     def _stamp(self, command_id: str | None) -> Stamp:
         principal, origin = self._handshake.principal, self.connection_id
         return self._system.stamp(command_id=command_id, principal=principal, origin=origin)
@@ -180,11 +219,16 @@ class Socket:
 
     # --- resume ---
 
-    async def _recall(self, recall: Recall) -> None:
-        """Show what came after `since`, as it was shown then, no faster than the client reads."""
+    def _wait_for(self, work: Callable[[], Awaitable[None]]) -> None:
+        """What the log has to say comes first: later outputs wait."""
+        self._recalling = True
+        self._link.start_soon(partial(self._recall, work))
+
+    async def _recall(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Show what came before, as it was shown then, no faster than the client reads."""
         with trio.CancelScope() as self._recall_scope:
             try:
-                await self._retell(recall)
+                await work()
             except StoreUnavailable:
                 self._link.close(NO_HISTORY, "the log cannot be read now; resume with since")
             except Exception as error:  # noqa: BLE001  # as above
@@ -197,6 +241,11 @@ class Socket:
             recall, self._dialect,
             connection_id=self.connection_id, begin=partial(self._recalled, recall), show=self._show,
         )  # fmt: skip
+
+    async def _replay(self, tuning: WideMembership, since: int, until: int) -> None:
+        log, me = self._system.store, self.connection_id
+        await replay_wide(log, self._dialect, tuning.topic, since, until, connection_id=me, show=self._show)
+        tuning.begin()
 
     def _recalled(self, recall: Recall, state: object) -> None:
         for output in self._connection.recalled(recall.stream, state, recall.since, self._system.clock.now()):

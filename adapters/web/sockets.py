@@ -80,7 +80,7 @@ class Sockets:
             turn_away(link, TOO_MANY, FULL)
         else:
             id, epoch = system.new_connection_id(), system.store.epoch
-            handshake = Handshake(id, path, query, visitor.principal, epoch)
+            handshake = Handshake(id, path, query, visitor.principal, epoch, system.identifiers.new())
             try:
                 socket = Socket(self, dialect, dialect.connect(handshake), handshake, link)
             except Exception as error:  # noqa: BLE001  # a dialect's fault must reach neither other clients nor the server

@@ -41,6 +41,12 @@ class Plain:
     def farewell(self, record: Recorded, state: Tally) -> Close | None:
         return Close(1000, "over") if state.finished else None
 
+    def topics(self, record: Recorded) -> Sequence[str]:
+        return ("even",) if record.version % 2 == 0 else ()
+
+    def render_wide(self, record: Recorded, topic: str) -> Frame | None:
+        return Frame(f"{topic} {record.version}".encode(), self._to)
+
 
 class Ear:
     """A listener that keeps what it is given; `on_write` is done first."""

@@ -28,7 +28,7 @@ from core.conversation import (
     conversation,
 )
 from core.decider import CommandRejected, Rejected
-from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Write
+from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Tune, Untune, Write
 from core.identifiers import Category, StreamName
 from core.messages import Accepted, Busy, Outcome, Recorded, Refused, Stamp, Unavailable
 
@@ -124,6 +124,8 @@ class Stage:
                 case Close():
                     client.got.append(output)
                     self._hang_up(client)
+                case Tune() | Untune():
+                    raise AssertionError("no dialect on this stage hears wide topics")
                 case _:
                     assert_never(output)
 

@@ -14,6 +14,7 @@ from adapters.protocols.conversations.dialect import (
     CONVERSATIONS_WITH_DELTAS,
     ConversationsDialect,
     dialect_for,
+    endpoints,
 )
 
-__all__ = ["CONVERSATIONS", "CONVERSATIONS_WITH_DELTAS", "ConversationsDialect", "dialect_for"]
+__all__ = ["CONVERSATIONS", "CONVERSATIONS_WITH_DELTAS", "ConversationsDialect", "dialect_for", "endpoints"]

@@ -92,6 +92,9 @@ class ConversationsConnection:
     def recalled(self, stream: StreamName, state: Any, version: int, now: int) -> Sequence[Output]:  # noqa: ARG002
         return (self._greeting(state, version, now, recovered=True),)
 
+    def tuned(self, topic: str, position: int, now: int) -> Sequence[Output]:  # noqa: ARG002
+        return ()
+
     def closed(self, now: int) -> Sequence[Output]:  # noqa: ARG002  # the protocol's signature
         """A join not settled yet is left too: the actor takes the two in this order."""
         self._stage = Stage.CLOSED

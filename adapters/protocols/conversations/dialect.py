@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.protocols.conversations import frames
 from adapters.protocols.conversations.connection import ENDED, ConversationsConnection
 from core.conversation import Phase, PhaseEntered
-from core.dialect import Close, Frame, Handshake
+from core.dialect import Close, Endpoint, Frame, Handshake
 from core.messages import Recorded
 
 
@@ -34,8 +34,19 @@ class ConversationsDialect:
         return ENDED if type(event) is PhaseEntered and event.phase is Phase.ENDED else None
 
 
+    def topics(self, record: Recorded) -> Sequence[str]:  # noqa: ARG002  # as above
+        return ()
+
+    def render_wide(self, record: Recorded, topic: str) -> Frame | None:  # noqa: ARG002  # as above
+        return None
+
+
 CONVERSATIONS = ConversationsDialect()
 CONVERSATIONS_WITH_DELTAS = ConversationsDialect(deltas=True)
+
+
+def endpoints(names: Mapping[str, str]) -> Sequence[Endpoint]:  # noqa: ARG001  # the protocol's signature
+    return (Endpoint("/api/ws/conversations/<conversation_id>", dialect_for),)
 
 
 def dialect_for(query: Mapping[str, str]) -> ConversationsDialect:

@@ -68,6 +68,12 @@ class Reaching:
     def farewell(self, record: Recorded, state: Any) -> Close | None:
         return CONVERSATIONS.farewell(record, state)
 
+    def topics(self, record: Recorded) -> Sequence[str]:
+        return ()
+
+    def render_wide(self, record: Recorded, topic: str) -> Frame | None:
+        return None
+
 
 REACHING = Reaching()
 DIALECTS: Sequence[Dialect] = CONVERSATIONS, REACHING, CONVERSATIONS, REACHING

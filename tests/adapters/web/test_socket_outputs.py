@@ -11,7 +11,20 @@ from trio_websocket import ConnectionRejected
 
 from adapters.web.app import sockets_of
 from core.conversation import InterimHeard, JoinClient, LeaveClient, OpenConversation, ReportSpeech, UpdateTranscript
-from core.dialect import Close, Frame, Handshake, Hear, Listen, Output, Reach, Recall, Tell, Write
+from core.dialect import (
+    Close,
+    Frame,
+    Handshake,
+    Hear,
+    Listen,
+    Output,
+    Reach,
+    Recall,
+    Tell,
+    Tune,
+    Untune,
+    Write,
+)  # fmt: skip
 from core.identifiers import Category, StreamName
 from core.messages import Outcome, Recorded
 
@@ -36,6 +49,9 @@ class Scripted:
 
     def throttled(self, retry_after: float, now: int) -> Sequence[Output]:
         return (Write(f"come back in {retry_after:.1f} s".encode()),)
+
+    def tuned(self, topic: str, position: int, now: int) -> Sequence[Output]:
+        return (Write(f"tuned at {position}".encode()),)
 
     def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:
         return self.dialect.settle(outcome)
@@ -78,6 +94,12 @@ class Odd:
 
     def farewell(self, record: Recorded, state: Any) -> Close | None:
         return None
+
+    def topics(self, record: Recorded) -> Sequence[str]:
+        return ("interims",) if isinstance(record.event, InterimHeard) else ()
+
+    def render_wide(self, record: Recorded, topic: str) -> Frame | None:
+        return Frame(f"{topic} {record.event.text}".encode(), self.reach)
 
 
 class Unconnectable(Odd):
@@ -220,3 +242,58 @@ async def test_a_socket_to_nowhere_is_refused_with_404(server: Any) -> None:
         async with server.connect("/nowhere"):
             pass
     assert rejected.value.status_code == 404
+
+
+async def say(server: Any, *texts: str) -> None:
+    for text in texts:
+        await tell(server, UpdateTranscript(interim=text))
+
+
+async def heard(socket: Any, count: int) -> list[str]:
+    return [await socket.wire.get_message() for _ in range(count)]
+
+
+async def test_a_wide_topic_is_heard_from_a_position_on_without_gap_or_repeat(server: Any) -> None:
+    await tell(server, OpenConversation())
+    await say(server, "one", "two", "three")
+    mount(server, Odd(receive=lambda _, after: (Tune("interims", int(after)), Write(b"tuned in"))))
+    async with server.connect("/odd") as socket:
+        await socket.wire.send_message("2")
+        assert await heard(socket, 4) == ["tuned at 2", "interims two", "interims three", "tuned in"]
+        await say(server, "four")
+        assert await heard(socket, 1) == ["interims four"]
+
+
+async def test_a_wide_topic_tuned_to_without_a_position_is_heard_from_now_on(server: Any) -> None:
+    await tell(server, OpenConversation())
+    await say(server, "one")
+    mount(server, Odd(receive=lambda _, frame: (Tune("interims"),) if frame == "tune" else (Untune("interims"),)))
+    async with server.connect("/odd") as socket:
+        await socket.wire.send_message("tune")
+        assert (await heard(socket, 1))[0].startswith("tuned at ")
+        await say(server, "two")
+        assert await heard(socket, 1) == ["interims two"]
+        await socket.wire.send_message("untune")
+        await socket.wire.ping()
+        await say(server, "three")
+        await socket.wire.send_message("tune")
+        assert (await heard(socket, 1))[0].startswith("tuned at ")
+    assert server.system.audiences.listeners == 0
+
+
+class ForOthers(Odd):
+    """Who speaks last is heard alone: all others are closed."""
+
+    def farewell(self, record: Recorded, state: Any) -> Close | None:
+        return Close(4409, "somebody else speaks", Reach.OTHERS) if isinstance(record.event, InterimHeard) else None
+
+
+async def test_a_farewell_may_be_for_the_others_than_the_one_it_comes_from(server: Any) -> None:
+    await tell(server, OpenConversation())
+    listen = (Listen(STREAM), Hear(STREAM, (await server.system.look(STREAM))[0], 1))
+    mount(server, ForOthers(at_first=listen, receive=lambda _, text: (Tell(STREAM, UpdateTranscript(interim=str(text))),)))
+    async with server.connect("/odd") as one, server.connect("/odd") as other:
+        await one.wire.ping()
+        await other.wire.send_message("mine")
+        assert await one.closed() == (4409, "somebody else speaks")
+        await other.wire.ping()
