@@ -291,7 +291,11 @@ class ForOthers(Odd):
 async def test_a_farewell_may_be_for_the_others_than_the_one_it_comes_from(server: Any) -> None:
     await tell(server, OpenConversation())
     listen = (Listen(STREAM), Hear(STREAM, (await server.system.look(STREAM))[0], 1))
-    mount(server, ForOthers(at_first=listen, receive=lambda _, text: (Tell(STREAM, UpdateTranscript(interim=str(text))),)))
+
+    def repeat(_: Scripted, text: str | bytes) -> Sequence[Output]:
+        return (Tell(STREAM, UpdateTranscript(interim=str(text))),)
+
+    mount(server, ForOthers(at_first=listen, receive=repeat))
     async with server.connect("/odd") as one, server.connect("/odd") as other:
         await one.wire.ping()
         await other.wire.send_message("mine")
