@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -102,20 +102,43 @@ class EventStore(Protocol):
         """Replace a view's checkpoint, which is derived: losing it costs time, never truth. Raises StoreUnavailable."""
 
 
-class Turn(Struct, frozen=True, gc=False):
-    """One thing said, as a language model is told of it. `role` is "user" or "assistant"."""
+class ToolSpec(Struct, frozen=True):
+    """A tool a language model may call. `schema` is the JSON schema of its arguments, an object's."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+class ToolCall(Struct, frozen=True, gc=False):
+    """A language model wants a tool run. `arguments` are as it wrote them: JSON, where it kept to the schema."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Turn(Struct, frozen=True):
+    """One thing said, as a language model is told of it. `role` is "user", "assistant" or "tool".
+
+    `tool_calls` are what an assistant called behind its words; a tool's turn has the result of the one of those whose
+    id is `tool_call_id`. Each call's result follows before anybody else speaks: models refuse anything else.
+    """
 
     role: str
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 class Prompt(Struct, frozen=True):
-    """All a language model gets to see. `turns` ends with what is to be answered."""
+    """All a language model gets to see. `turns` ends with what is to be answered; `tools` are what it may call."""
 
     personality: str
     topic: str | None
     session_type: str
     turns: tuple[Turn, ...]
+    tools: tuple[ToolSpec, ...] = ()
 
 
 class ModelFailure(Exception):
@@ -126,6 +149,10 @@ class ModelFailure(Exception):
         self.reason, self.retry_after = reason, retry_after
 
 
+Piece = str | ToolCall
+"""What an answer is made of."""
+
+
 class LanguageModel(Protocol):
     """Drafts answers, piece by piece."""
 
@@ -133,5 +160,9 @@ class LanguageModel(Protocol):
     def name(self) -> str:
         """What the log calls it, e.g. `openai/gpt-4o-mini` or `offline-partner`."""
 
-    def draft(self, prompt: Prompt) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        """Pieces of the answer as they come; joined they are the whole of it. Both may raise ModelFailure."""
+    def draft(self, prompt: Prompt) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
+        """Pieces of the answer as they come; its texts joined are the words of it. Both may raise ModelFailure.
+
+        Tool calls come whole, behind the words, and only where the prompt offers tools; a next prompt whose turns have
+        their results leads to the answer proper.
+        """

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapters.gateways.voices import voice_of
-from core.ports import Prompt, Turn
+from core.ports import Prompt, ToolCall, Turn
 
 if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionMessageParam
+    from openai.types.chat import (
+        ChatCompletionFunctionToolParam,
+        ChatCompletionMessageFunctionToolCallParam,
+        ChatCompletionMessageParam,
+    )
 
 _ROLE = (
     "You are a partner for spoken conversation practice. Your words are read aloud: answer in one to four short"
@@ -35,10 +39,32 @@ def messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
     return [{"role": "system", "content": instructions(prompt)}, *(_message(turn) for turn in prompt.turns)]
 
 
+def tools(prompt: Prompt) -> list[ChatCompletionFunctionToolParam]:
+    """The tools on offer, as the API has them."""
+    return [
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.schema)},
+        }
+        for tool in prompt.tools
+    ]
+
+
 def _message(turn: Turn) -> ChatCompletionMessageParam:
-    if turn.role == "assistant":
-        return {"role": "assistant", "content": turn.content}
-    return {"role": "user", "content": turn.content}
+    match turn.role:
+        case "tool":
+            return {"role": "tool", "content": turn.content, "tool_call_id": turn.tool_call_id or ""}
+        case "assistant" if turn.tool_calls:
+            calls = [_called(call) for call in turn.tool_calls]
+            return {"role": "assistant", "content": turn.content or None, "tool_calls": calls}
+        case "assistant":
+            return {"role": "assistant", "content": turn.content}
+        case _:
+            return {"role": "user", "content": turn.content}
+
+
+def _called(call: ToolCall) -> ChatCompletionMessageFunctionToolCallParam:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _is_given(text: str | None) -> bool:

@@ -120,7 +120,8 @@ async def _read(model: LanguageModel, prompt: Prompt, draft: Draft, timeout: flo
         with trio.fail_after(timeout):
             async with model.draft(prompt) as pieces:
                 async for piece in pieces:
-                    draft.add(piece)
+                    if isinstance(piece, str):  # no tools were offered, so there is nothing else to expect
+                        draft.add(piece)
     except ModelFailure as failure:
         draft.end(failure)
     except trio.TooSlowError:

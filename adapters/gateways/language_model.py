@@ -15,10 +15,10 @@ from functools import cache
 
 import trio
 
-from adapters.gateways.briefing import messages
+from adapters.gateways.briefing import messages, tools
 from adapters.gateways.chat_stream import ChatReader, CutOff
 from adapters.gateways.model_failures import PassingFailure, failure_of
-from core.ports import ModelFailure, Prompt
+from core.ports import ModelFailure, Piece, Prompt
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-4o-mini"
@@ -55,13 +55,13 @@ class OpenAIModel:
         return f"openai/{self._model}"
 
     @asynccontextmanager
-    async def draft(self, prompt: Prompt) -> AsyncIterator[AsyncIterator[str]]:
+    async def draft(self, prompt: Prompt) -> AsyncIterator[AsyncIterator[Piece]]:
         """See the port. Entering waits for the first piece; every failure is a ModelFailure."""
         tls = await trio.to_thread.run_sync(_prepare)
         async with AsyncExitStack() as stack:
             yield await self._begin(stack, tls, prompt)
 
-    async def _begin(self, stack: AsyncExitStack, tls: ssl.SSLContext, prompt: Prompt) -> AsyncIterator[str]:
+    async def _begin(self, stack: AsyncExitStack, tls: ssl.SSLContext, prompt: Prompt) -> AsyncIterator[Piece]:
         """An answer whose first piece is there. What it holds open is left on the stack."""
         tried = 0
         while True:
@@ -83,7 +83,7 @@ class OpenAIModel:
             raise failure
         await trio.sleep(delay)
 
-    async def _ask(self, stack: AsyncExitStack, tls: ssl.SSLContext, prompt: Prompt) -> AsyncIterator[str]:
+    async def _ask(self, stack: AsyncExitStack, tls: ssl.SSLContext, prompt: Prompt) -> AsyncIterator[Piece]:
         try:
             with trio.fail_after(self._first_piece_timeout):
                 return await self._first_of(stack, tls, prompt)
@@ -91,7 +91,7 @@ class OpenAIModel:
             reason = f"the language model said nothing for {self._first_piece_timeout:g} s"
             raise ModelFailure(reason) from None
 
-    async def _first_of(self, stack: AsyncExitStack, tls: ssl.SSLContext, prompt: Prompt) -> AsyncIterator[str]:
+    async def _first_of(self, stack: AsyncExitStack, tls: ssl.SSLContext, prompt: Prompt) -> AsyncIterator[Piece]:
         import openai
 
         client = await stack.enter_async_context(
@@ -106,7 +106,7 @@ class OpenAIModel:
         try:
             response = await stack.enter_async_context(
                 client.chat.completions.with_streaming_response.create(
-                    model=self._model, messages=messages(prompt), stream=True
+                    model=self._model, messages=messages(prompt), stream=True, tools=tools(prompt) or openai.omit
                 )
             )
         except openai.OpenAIError as error:
@@ -135,12 +135,12 @@ class Answer:
         self._received = received
         self._piece_timeout = piece_timeout
         self._reader = ChatReader()
-        self._pieces: deque[str] = deque()
+        self._pieces: deque[Piece] = deque()
 
-    def __aiter__(self) -> AsyncIterator[str]:
+    def __aiter__(self) -> AsyncIterator[Piece]:
         return self
 
-    async def __anext__(self) -> str:
+    async def __anext__(self) -> Piece:
         if not self._pieces:
             try:
                 with trio.fail_after(self._piece_timeout):

@@ -95,6 +95,19 @@ def piece(text: str | None, finish_reason: str | None = None) -> bytes:
     )
 
 
+def chunk(delta: dict[str, object], finish_reason: str | None = None) -> bytes:
+    """One chunk of a streamed chat completion, whatever is in it."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return b"data: " + msgspec.json.encode({"object": "chat.completion.chunk", "choices": [choice]}) + b"\n\n"
+
+
+def call_part(index: int, arguments: str = "", *, id: str | None = None, name: str | None = None) -> bytes:
+    """A part of a tool call as it is streamed: the first has its id and name, all bring on the arguments."""
+    function = {"arguments": arguments} | ({} if name is None else {"name": name})
+    part = {"index": index, "function": function} | ({} if id is None else {"id": id, "type": "function"})
+    return chunk({"tool_calls": [part]})
+
+
 def refusal(status: str, *headers: str, body: bytes = b'{"error":{"message":"no","code":null}}') -> bytes:
     """A whole answer that is no stream."""
     lines = [f"HTTP/1.1 {status}", "content-type: application/json", f"content-length: {len(body)}", *headers]

@@ -9,8 +9,18 @@ import pytest
 import trio
 
 from adapters.gateways.language_model import OpenAIModel
-from core.ports import ModelFailure, Prompt, Turn
-from tests.adapters.gateways.model_server import DONE, FOREVER, STREAM, ModelServer, piece, refusal, serving
+from core.ports import ModelFailure, Piece, Prompt, ToolCall, ToolSpec, Turn
+from tests.adapters.gateways.model_server import (
+    DONE,
+    FOREVER,
+    STREAM,
+    ModelServer,
+    call_part,
+    chunk,
+    piece,
+    refusal,
+    serving,
+)
 
 PROMPT = Prompt("playful", "the sea", "daily", (Turn("user", "Hi"), Turn("assistant", "Hello!"), Turn("user", "Go on")))
 WHOLE = (STREAM, piece(""), piece("Hel"), piece("lo"), piece(None, "stop"), DONE)
@@ -22,8 +32,8 @@ def model_at(server: ModelServer, **settings: Any) -> OpenAIModel:
     return OpenAIModel(KEY, server.url, "tiny", **(brief | settings))
 
 
-async def answer_of(model: OpenAIModel) -> list[str]:
-    async with model.draft(PROMPT) as pieces:
+async def answer_of(model: OpenAIModel, prompt: Prompt = PROMPT) -> list[Piece]:
+    async with model.draft(prompt) as pieces:
         return [text async for text in pieces]
 
 
@@ -248,3 +258,67 @@ async def test_cancelled_while_it_waits_it_closes_the_connection(moves: tuple[by
         with trio.fail_after(1):
             await server.was_left.wait()
         assert server.open_connections == 0
+
+
+# --- tools ------------------------------------------------------------------------------------------------------
+
+WEATHER = ToolSpec("get_weather", "The weather somewhere now.", {"type": "object", "required": ["location"]})
+ASKING = Prompt("playful", None, "daily", (Turn("user", "Weather in Oslo?"),), (WEATHER,))
+OSLO = ToolCall("c1", "get_weather", '{"location": "Oslo"}')
+CALL = (call_part(0, '{"location":', id="c1", name="get_weather"), call_part(0, ' "Oslo"}'))
+
+
+async def test_a_tool_call_comes_whole_when_the_model_has_finished_it() -> None:
+    async with serving((STREAM, *CALL, chunk({}, "tool_calls"), DONE)) as server:
+        assert await answer_of(model_at(server), ASKING) == [OSLO]
+        [body] = server.bodies
+    offered = {"name": "get_weather", "description": WEATHER.description, "parameters": WEATHER.schema}
+    assert body["tools"] == [{"type": "function", "function": offered}]
+
+
+async def test_without_tools_none_are_named() -> None:
+    async with serving(WHOLE) as server:
+        await answer_of(model_at(server))
+        assert "tools" not in server.bodies[0]
+
+
+async def test_the_results_of_tools_go_back_behind_the_calls() -> None:
+    turns = (*ASKING.turns, Turn("assistant", "", (OSLO,)), Turn("tool", '{"temperature": 3}', tool_call_id="c1"))
+    async with serving(WHOLE) as server:
+        assert await answer_of(model_at(server), Prompt("playful", None, "daily", turns, (WEATHER,))) == ["Hel", "lo"]
+        messages: Any = server.bodies[0]["messages"]
+    function = {"name": "get_weather", "arguments": '{"location": "Oslo"}'}
+    assert messages[-2:] == [
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": function}]},
+        {"role": "tool", "content": '{"temperature": 3}', "tool_call_id": "c1"},
+    ]
+
+
+async def test_a_stall_in_the_middle_of_a_tool_call_is_bounded() -> None:
+    async with serving((STREAM, piece("Well."), CALL[0], FOREVER)) as server:
+        with failing(r"stopped for 0\.05 s mid-answer"):
+            await answer_of(model_at(server, piece_timeout=0.05), ASKING)
+
+
+async def test_a_tool_call_cut_off_in_its_middle_is_asked_for_again() -> None:
+    async with serving((STREAM, CALL[0]), (STREAM, *CALL, DONE)) as server:
+        assert await answer_of(model_at(server), ASKING) == [OSLO]
+        assert len(server.requests) == 2
+
+
+async def test_a_tool_call_cut_off_behind_words_is_a_failure() -> None:
+    async with serving((STREAM, piece("Well."), CALL[0])) as server:
+        with failing("cut off"):
+            await answer_of(model_at(server), ASKING)
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "500 Internal Server Error"])
+async def test_a_model_that_was_busy_calls_its_tool_at_the_next_try(status: str) -> None:
+    async with serving((refusal(status),), (STREAM, *CALL, DONE)) as server:
+        assert await answer_of(model_at(server), ASKING) == [OSLO]
+
+
+async def test_a_tool_call_that_makes_no_sense_is_a_failure() -> None:
+    async with serving((STREAM, chunk({"tool_calls": {"index": 0}}))) as server:
+        with failing("makes no sense"):
+            await answer_of(model_at(server), ASKING)

@@ -209,7 +209,7 @@ async def test_the_offline_partner_streams_word_by_word(autojump_clock: MockCloc
     prompt, partner = prompt_of("I like chess"), OfflinePartner(pause=0.5)
     began = autojump_clock.current_time()
     async with partner.draft(prompt) as pieces:
-        said = [(autojump_clock.current_time() - began, piece) async for piece in pieces]
+        said = [(autojump_clock.current_time() - began, str(piece)) async for piece in pieces]
     assert "".join(piece for _, piece in said) == improvise(prompt)
     assert [round(at, 6) for at, _ in said] == [0.5 * n for n in range(1, len(said) + 1)]
     assert all(len(piece.split()) == 1 for _, piece in said)
@@ -217,7 +217,7 @@ async def test_the_offline_partner_streams_word_by_word(autojump_clock: MockCloc
 
 async def test_the_offline_partner_may_be_left_in_the_middle() -> None:
     async with OfflinePartner(pause=0.0).draft(prompt_of("I like chess")) as pieces:
-        assert (await anext(pieces)).strip()
+        assert str(await anext(pieces)).strip()
 
 
 def test_the_offline_partner_has_its_name_in_the_log() -> None:
