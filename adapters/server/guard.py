@@ -203,7 +203,7 @@ class GuardedServer(TCPServer):
             for start in range(0, len(data), MOST_WRITTEN):
                 with trio.fail_after(self._lines.limits.write_deadline):
                     await self.stream.send_all(data[start : start + MOST_WRITTEN])
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):  # it is being closed
             await self.protocol.handle(Closed())
         except trio.TooSlowError:
             self._wire.abort()
