@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -77,9 +77,14 @@ class MalformedDialogue(ValueError):
     """A line that is none of the kinds above."""
 
 
-def read_dialogue(path: Path) -> list[Line]:
+Envelope = Callable[[str, dict[str, Any], dict[str, Any]], dict[str, Any]]
+"""How a dialect puts a frame together: of its type, its payload, and what else the line says of it."""
+
+
+def read_dialogue(path: Path, envelope: Envelope) -> list[Line]:
     """The steps of a file. Raises MalformedDialogue naming the line."""
-    return [Line(number, _step(text, f"{path.name}:{number}")) for number, text in _logical_lines(path.read_text())]
+    lines = _logical_lines(path.read_text())
+    return [Line(number, _step(text, f"{path.name}:{number}", envelope)) for number, text in lines]
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -98,7 +103,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 _LINE = re.compile(r"(?:(?P<who>[A-Z])(?P<mark>[+><!-])|(?P<outside>\*)) ?(?P<rest>.*)")
 
 
-def _step(text: str, place: str) -> Step:
+def _step(text: str, place: str, envelope: Envelope) -> Step:
     parts = _LINE.fullmatch(text)
     if parts is None:
         raise MalformedDialogue(f"{place}: {text}")
@@ -109,7 +114,7 @@ def _step(text: str, place: str) -> Step:
         case ">":
             return Send(who, rest)
         case "<":
-            return Get(who, _frame(rest, place))
+            return Get(who, _frame(rest, place, envelope))
         case "!":
             _close, code, reason = rest.split(" ", 2)
             return Closed(who, int(code), reason)
@@ -119,7 +124,7 @@ def _step(text: str, place: str) -> Step:
             return Outside(rest)
 
 
-def _frame(text: str, place: str) -> dict[str, Any]:
+def _frame(text: str, place: str, envelope: Envelope) -> dict[str, Any]:
     kind, _, rest = text.partition(" ")
     try:
         payload, end = json.JSONDecoder().raw_decode(rest)
@@ -127,7 +132,7 @@ def _frame(text: str, place: str) -> dict[str, Any]:
         more = {key: value if value.startswith("<") else json.loads(value) for key, value in extras.items()}
     except ValueError as error:
         raise MalformedDialogue(f"{place}: {error}: {text}") from error
-    return {"type": kind, "conversation_id": "<conversation>", "timestamp": "<time>", "payload": payload} | more
+    return envelope(kind, payload, more)
 
 
 @dataclass(slots=True)

@@ -1,12 +1,11 @@
 """Dialogues without sockets, log or tasks: sans-I/O connections on deciders, one thing after the other.
 
 A shell, an actor and an audience at their simplest: what they do is what the real ones must look like from outside.
-The language model answers when the dialogue says so.
+Each dialect has a stage of its own, with what happens there outside the sockets.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -14,23 +13,33 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 from urllib.parse import parse_qsl
 
-from core.conversation import (
-    AddReplyPiece,
-    BeginReply,
-    CompleteReply,
-    Conversation,
-    EndConversation,
-    FailReply,
-    GiveReply,
-    MigrateConversation,
-    OpenConversation,
-    Say,
-    conversation,
+from core.call import call
+from core.conversation import conversation
+from core.decider import AnyDecider, CommandRejected, Rejected
+from core.dialect import (
+    Close,
+    Connection,
+    Dialect,
+    Handshake,
+    Hear,
+    Listen,
+    Output,
+    Reach,
+    Recall,
+    Tell,
+    Tune,
+    Untune,
+    Write,
 )
-from core.decider import CommandRejected, Rejected
-from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Tune, Untune, Write
 from core.identifiers import Category, StreamName
 from core.messages import Accepted, Busy, Outcome, Recorded, Refused, Stamp, Unavailable
+from core.session import session
+
+DECIDERS: Mapping[Category, AnyDecider] = {
+    Category.CONVERSATION: conversation,
+    Category.SESSION: session,
+    Category.CALL: call,
+}
 
 START = 1_735_862_400_000_000
 """2025-01-03, in µs; the stage's clock ticks a millisecond at every look."""
@@ -41,7 +50,7 @@ class Actor:
     """One stream, its state, and what became of the commands whose senders chose an id."""
 
     stream: StreamName
-    state: Conversation = conversation.initial
+    state: Any
     records: list[Recorded] = field(default_factory=list)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
@@ -56,15 +65,21 @@ class Client:
     stream: StreamName | None = None
     version: int | None = None
     got: deque[bytes | Close] = field(default_factory=deque)
+    tuned: set[str] = field(default_factory=set)
     gone: bool = False
 
 
 class Stage:
-    """A whole server as far as clients of one dialect can tell."""
+    """A whole server as far as clients of one dialect can tell.
 
-    def __init__(self, dialect_for: Callable[[Mapping[str, str]], Dialect], conversation_id: str) -> None:
+    Those who name no path of their own connect to `id`, the value of the path's one parameter `parameter` ("": none).
+    """
+
+    def __init__(
+        self, dialect_for: Callable[[Mapping[str, str]], Dialect], category: Category, parameter: str, id: str
+    ) -> None:
         self.epoch, self.boot = "epoch-1", 1
-        self.conversation_id = conversation_id
+        self.category, self.parameter, self.id = category, parameter, id
         self.clients: dict[str, Client] = {}
         self._dialect_for = dialect_for
         self._actors: dict[StreamName, Actor] = {}
@@ -76,8 +91,15 @@ class Stage:
         return self._now
 
     def actor(self, id: str) -> Actor:
-        stream = StreamName.of(Category.CONVERSATION, id)
-        return self._actors.setdefault(stream, Actor(stream))
+        stream = StreamName.of(self.category, id)
+        return self._actors.setdefault(stream, self._unborn(stream))
+
+    def _unborn(self, stream: StreamName) -> Actor:
+        return Actor(stream, DECIDERS[stream.category].initial)
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return f"00000000-0000-7000-8000-{self._ids:012}"
 
     # --- what clients do ---
 
@@ -85,10 +107,10 @@ class Stage:
         path, _, query = address.partition("?")
         self._connections += 1
         fields = dict(parse_qsl(query))
-        path_fields = {"conversation_id": path.strip("/") or self.conversation_id}
+        path_fields = {self.parameter: path.strip("/") or self.id} if self.parameter else {}
         connection_id = f"{self.boot}.{self._connections}"
         dialect = self._dialect_for(fields)
-        handshake = Handshake(connection_id, path_fields, fields, "anonymous", self.epoch)
+        handshake = Handshake(connection_id, path_fields, fields, "anonymous", self.epoch, self.new_id())
         client = self.clients[who] = Client(dialect.connect(handshake), dialect, connection_id)
         self._do(client, client.connection.opened(self.now()))
 
@@ -100,10 +122,10 @@ class Stage:
         self._hang_up(self.clients[who])
 
     def _hang_up(self, client: Client) -> None:
-        client.gone, client.version = True, None
+        client.gone, client.version, client.tuned = True, None, set()
         for output in client.connection.closed(self.now()):
             assert isinstance(output, Tell)
-            self._tell(output.stream, output.command, origin=client.connection_id)
+            self.tell(output.stream, output.command, origin=client.connection_id)
 
     def _do(self, client: Client, outputs: Sequence[Output]) -> None:
         for output in outputs:
@@ -115,12 +137,16 @@ class Stage:
                 case Listen(stream):
                     client.stream = stream
                 case Tell(stream, command, command_id):
-                    outcome = self._tell(stream, command, command_id, client.connection_id)
+                    outcome = self.tell(stream, command, command_id, client.connection_id)
                     self._do(client, client.connection.settled(output, outcome, self.now()))
                 case Hear(_, _, version):
                     client.version = version
                 case Recall():
                     self._recall(client, output)
+                case Tune(topic, after):
+                    self._tune(client, topic, after)
+                case Untune(topic):
+                    client.tuned.discard(topic)
                 case Close():
                     client.got.append(output)
                     self._hang_up(client)
@@ -130,24 +156,32 @@ class Stage:
                     assert_never(output)
 
     def _recall(self, client: Client, recall: Recall) -> None:
-        records = self._actors[recall.stream].records
-        state = conversation.fold(conversation.initial, [record.event for record in records[: recall.since]])
+        records, decider = self._actors[recall.stream].records, DECIDERS[recall.stream.category]
+        state = decider.fold(decider.initial, [record.event for record in records[: recall.since]])
         self._do(client, client.connection.recalled(recall.stream, state, recall.since, self.now()))
         for record in records[recall.since : recall.until]:
-            state = conversation.fold(state, (record.event,))
+            state = decider.fold(state, (record.event,))
             self._show(client, record, state)
+
+    def _tune(self, client: Client, topic: str, after: int | None) -> None:
+        since = self._position if after is None else min(after, self._position)
+        self._do(client, client.connection.tuned(topic, since, self.now()))
+        client.tuned.add(topic)
+        missed = (record for actor in self._actors.values() for record in actor.records if record.position > since)
+        for record in sorted(missed, key=lambda record: record.position):
+            self._show_wide(client, record, topic)
 
     # --- what actors do ---
 
-    def _tell(self, stream: StreamName, command: Any, command_id: str | None = None, origin: str = "") -> Outcome:
+    def tell(self, stream: StreamName, command: Any, command_id: str | None = None, origin: str = "") -> Outcome:
         if self._next_outcomes:
             return self._next_outcomes.popleft()
-        actor = self._actors.get(stream) or Actor(stream)
+        actor, decider = self._actors.get(stream) or self._unborn(stream), DECIDERS[stream.category]
         if command_id in actor.outcomes:
             return _again(actor.outcomes[command_id], actor)
-        decided = conversation.decide(actor.state, command)
+        decided = decider.decide(actor.state, command)
         if isinstance(decided, Rejected):
-            known = actor.state.phase is not None
+            known = bool(actor.records)
             records = self._record(actor, (CommandRejected.of(decided),), command_id, origin) if known else ()
             outcome: Outcome = Refused(decided, records)
         else:
@@ -165,62 +199,42 @@ class Stage:
             self._position += 1
             record = Recorded(self._position, actor.stream, len(actor.records) + 1, event, stamp)
             actor.records.append(record)
-            actor.state = conversation.fold(actor.state, (event,))
+            actor.state = DECIDERS[actor.stream.category].fold(actor.state, (event,))
             self._deliver(record, actor.state)
         return tuple(actor.records[first:])
 
-    def _deliver(self, record: Recorded, state: Conversation) -> None:
+    def _deliver(self, record: Recorded, state: Any) -> None:
         for client in list(self.clients.values()):
             if client.stream == record.stream and client.version is not None and client.version < record.version:
                 client.version = record.version
                 self._show(client, record, state)
+            for topic in client.dialect.topics(record):
+                if topic in client.tuned:
+                    self._show_wide(client, record, topic)
 
-    def _show(self, client: Client, record: Recorded, state: Conversation) -> None:
+    def _show(self, client: Client, record: Recorded, state: Any) -> None:
         frame, farewell = client.dialect.render(record, state), client.dialect.farewell(record, state)
-        if frame is not None:
+        if frame is not None and _is_for(frame.to, record, client):
             client.got.append(frame.body)
-        if farewell is not None:
-            self._do(client, (farewell,))
+        if farewell is not None and _is_for(farewell.to, record, client):
+            self._do(client, (Close(farewell.code, farewell.reason),))
+
+    def _show_wide(self, client: Client, record: Recorded, topic: str) -> None:
+        if topic in client.dialect.topics(record):
+            frame = client.dialect.render_wide(record, topic)
+            if frame is not None and _is_for(frame.to, record, client):
+                client.got.append(frame.body)
 
     # --- what happens outside the sockets ---
 
     def outside(self, what: str) -> None:
         """What a dialogue's `*` line says."""
-        method, _, rest = what.partition(" ")
-        if method in {"POST", "PUT"}:
-            path, _, body = rest.partition(" ")
-            self._request(method, path.split("/")[2:], json.loads(body or "{}"))
-        else:
-            self._happen(shlex.split(what))
+        if not self.happen(shlex.split(what)):
+            raise AssertionError(f"nothing like that happens on this stage: {what}")
 
-    def _request(self, method: str, path: list[str], body: dict[str, Any]) -> None:
-        stream = StreamName.of(Category.CONVERSATION, self.conversation_id)
-        match method, path:
-            case "POST", ["v2", "conversations"]:
-                self._tell(stream, OpenConversation(**body))
-            case "POST", ["conversation"]:
-                self._tell(stream, OpenConversation(created_via="legacy"))
-            case "POST", ["v2", "conversations", "migrate"]:
-                self._tell(stream, MigrateConversation())
-            case "PUT", ["v2", "conversations", id, "end"]:
-                self._tell(self.actor(id).stream, EndConversation())
-            case "POST", ["conversations", id, "ai-response"]:
-                self._tell(self.actor(id).stream, GiveReply(self._new_id(), **body))
-            case "POST", ["v2", "conversations", id, "messages"]:
-                self._tell(self.actor(id).stream, Say(self._new_id(), self._new_id(), body["content"]))
-            case _:
-                raise AssertionError(f"no such route on this stage: {method} {path}")
-
-    def _happen(self, words: list[str]) -> None:
+    def happen(self, words: list[str]) -> bool:
+        """What may happen on any stage; False when this cannot."""
         match words:
-            case ["model", "begins"]:
-                self._draft(BeginReply("", "scripted"))
-            case ["model", "says", text]:
-                self._draft(AddReplyPiece("", 0, text))
-            case ["model", "completes"]:
-                self._draft(CompleteReply("", 0, ""))
-            case ["model", "fails", reason, retry_after]:
-                self._draft(FailReply("", reason, float(retry_after)))
             case ["mailbox", "is", "full", "once"]:
                 self._next_outcomes.append(Busy(2.0))
             case ["log", "is", "unavailable", "once"]:
@@ -234,26 +248,13 @@ class Stage:
                 self.boot += 1
                 self.clients.clear()
             case _:
-                raise AssertionError(f"nothing like that happens on this stage: {words}")
+                return False
+        return True
 
-    def _draft(self, command: BeginReply | AddReplyPiece | CompleteReply | FailReply) -> None:
-        """The model's next step in the reply under way."""
-        actor = self.actor(self.conversation_id)
-        reply = actor.state.replies[0]
-        match command:
-            case BeginReply(_, model):
-                command = BeginReply(reply.reply_id, model)
-            case AddReplyPiece(_, _, text):
-                command = AddReplyPiece(reply.reply_id, reply.attempt, text)
-            case CompleteReply():
-                command = CompleteReply(reply.reply_id, reply.attempt, reply.text)
-            case FailReply(_, reason, retry_after):
-                command = FailReply(reply.reply_id, reason, retry_after)
-        self._tell(actor.stream, command)
 
-    def _new_id(self) -> str:
-        self._ids += 1
-        return f"00000000-0000-7000-8000-{self._ids:012}"
+def _is_for(to: Reach, record: Recorded, client: Client) -> bool:
+    is_origin = record.stamp.origin == client.connection_id
+    return to is Reach.EVERYONE or is_origin == (to is Reach.ORIGIN)
 
 
 def _again(outcome: Outcome, actor: Actor) -> Outcome:

@@ -21,7 +21,7 @@ from core.conversation import (
 )
 from core.dialect import Connection, Handshake, Tell, Write
 from core.messages import Accepted
-from tests.dialogues.stage import Stage
+from tests.dialogues.conversations_stage import ConversationsStage
 
 NAMES = st.sampled_from(
     [
@@ -53,8 +53,8 @@ frames = st.fixed_dictionaries(
 )
 
 
-def fresh() -> Stage:
-    stage = Stage(dialect_for, "c1")
+def fresh() -> ConversationsStage:
+    stage = ConversationsStage("c1")
     stage.outside("POST /api/v2/conversations {}")
     stage.connect("A", "")
     stage.connect("B", "")
