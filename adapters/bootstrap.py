@@ -51,6 +51,8 @@ DECIDERS: Mapping[Category, AnyDecider] = {
 
 PING_INTERVAL = 20.0
 """Seconds between two pings, or a quarter of a shorter silence limit."""
+OWN_SILENCE = ("channels",)
+"""Dialects whose silence limit is one of their own."""
 SOCKETS_SHARE = 0.5
 """How much of the time for a shutdown the sockets get; the actors get half of the rest, and what is left is slack."""
 
@@ -191,6 +193,7 @@ def _web_settings(settings: Settings, model: LanguageModel) -> WebSettings:
         principal_rate=Rate(settings.principal_rate_limit, settings.principal_rate_burst),
         max_connections=settings.max_connections,
         trust_host=settings.auth is Auth.JWT,
+        silence_limits={name: settings.silence_limit_of(name) for name in OWN_SILENCE},
         path_names={"obfuscated_ws_path": settings.obfuscated_ws_path},
     )
 

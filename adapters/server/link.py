@@ -58,13 +58,14 @@ class Talker(Protocol):
 class Link:
     """One client's WebSocket. The guard runs it; a talker takes it with `expect` and `begin`.
 
-    `early` is what came together with the handshake; `heard` when the client was last heard of, on Trio's clock.
+    `early` is what came together with the handshake; `heard` when the client was last heard of, on Trio's clock;
+    `silence_limit` is that of the limits until somebody sets another.
     """
 
     __slots__ = (
         "_closing", "_connection", "_deaf", "_ends", "_idle_since", "_left", "_limits", "_nursery", "_pieces",
         "_pinged", "_started", "_talker", "_tally", "_wire", "begun", "close_code", "early", "expected", "heard",
-        "outlet", "peer_code",
+        "outlet", "peer_code", "silence_limit",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +83,7 @@ class Link:
         self._closing = self._deaf = self._left = False
         self._pieces = Pieces(limits.max_frame_bytes)
         self.heard = self._pinged = trio.current_time()
+        self.silence_limit = limits.silence_limit
         self._idle_since: float | None = None
         self._ends: tuple[float, int, str] | None = None
 
@@ -275,7 +277,7 @@ class Link:
         """Called about once a second: ping, and give up on who is silent, or does not answer our close."""
         if self._closing:
             self._wait_for_the_end(now)
-        elif now - self.heard > self._limits.silence_limit:
+        elif now - self.heard > self.silence_limit:
             self._tally.evicted += 1
             self.close(TOO_SILENT, "no sign of life; resume with since")
             self._deaf = True

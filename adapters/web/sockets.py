@@ -90,6 +90,7 @@ class Sockets:
             if visitor.expires_at is not None:
                 left = (visitor.expires_at - system.clock.now()) / 1e6
                 link.end_at(trio.current_time() + left, EXPIRED, "the token has expired; come back with a new one")
+            link.silence_limit = self.settings.silence_limits.get(dialect.name, link.silence_limit)
             self._open.add(socket)
             self.tally.open[dialect.name] += 1
             socket.open()
