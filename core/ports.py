@@ -166,3 +166,43 @@ class LanguageModel(Protocol):
         Tool calls come whole, behind the words, and only where the prompt offers tools; a next prompt whose turns have
         their results leads to the answer proper.
         """
+
+
+class Weather(Struct, frozen=True):
+    """The weather at a place. Temperatures in °C, humidity in %, wind in km/h, precipitation in mm, degrees of latitude
+    and longitude; `observed_at` is ISO 8601 in the place's own time."""
+
+    location: str
+    country: str
+    latitude: float
+    longitude: float
+    temperature: float
+    apparent_temperature: float
+    humidity: float
+    precipitation: float
+    wind_speed: float
+    conditions: str
+    observed_at: str
+
+
+class ForecastFailure(Exception):
+    """There is no forecast to be had. `retry_after` in seconds, None when nobody said."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.retry_after = reason, retry_after
+
+
+class UnknownPlace(ForecastFailure):
+    """Nobody knows where that is; asking again does not help."""
+
+
+class Forecast(Protocol):
+    """Knows what the weather is like."""
+
+    @property
+    def name(self) -> str:
+        """What the log calls it, e.g. `open-meteo`."""
+
+    async def current(self, place: str) -> Weather:
+        """The weather there now. Raises UnknownPlace, ForecastFailure."""
