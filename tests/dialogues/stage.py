@@ -85,6 +85,7 @@ class Stage:
         self._actors: dict[StreamName, Actor] = {}
         self._now, self._ids, self._connections, self._position = START, 0, 0, 0
         self._next_outcomes: deque[Outcome] = deque()
+        self._lagging: deque[tuple[Recorded, Any]] | None = None
 
     def now(self) -> int:
         self._now += 1000
@@ -204,6 +205,17 @@ class Stage:
         return tuple(actor.records[first:])
 
     def _deliver(self, record: Recorded, state: Any) -> None:
+        if self._lagging is None:
+            self._show_to_all(record, state)
+        else:
+            self._lagging.append((record, state))
+
+    def _catch_up(self) -> None:
+        lagging, self._lagging = self._lagging or (), None
+        for record, state in lagging:
+            self._show_to_all(record, state)
+
+    def _show_to_all(self, record: Recorded, state: Any) -> None:
         for client in list(self.clients.values()):
             if client.stream == record.stream and client.version is not None and client.version < record.version:
                 client.version = record.version
@@ -244,6 +256,10 @@ class Stage:
             case [who, "is", "throttled"]:
                 client = self.clients[who]
                 self._do(client, client.connection.throttled(0.5, self.now()))
+            case ["audience", "lags"]:
+                self._lagging = deque()
+            case ["audience", "catches", "up"]:
+                self._catch_up()
             case ["server", "restarts"]:
                 self.boot += 1
                 self.clients.clear()
