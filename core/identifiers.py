@@ -1,4 +1,4 @@
-"""Stream names: `conversation-<id>`, `session-<id>`, `call-<id>`; parsed once at the edge, then typed."""
+"""Stream names: `conversation-<id>`, `session-<id>`, `call-<id>`, `channel-<id>`; parsed once, then typed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Category(StrEnum):
     CONVERSATION = "conversation"
     SESSION = "session"
     CALL = "call"
+    CHANNEL = "channel"
 
 
 class MalformedStreamName(ValueError):

@@ -6,7 +6,7 @@ example of each, and every version ever shipped must still fold.
 
 from __future__ import annotations
 
-from core import call, conversation, session
+from core import call, channel, conversation, session
 from core.decider import CommandRejected
 
 EVENTS: dict[str, type] = {
@@ -70,6 +70,8 @@ EVENTS: dict[str, type] = {
     "call.unknown_noted/1": call.UnknownNoted,
     "call.webhook_received/1": call.WebhookReceived,
     "call.ended/1": call.CallEnded,
+    "channel.opened/1": channel.ChannelOpened,
+    "channel.published/1": channel.Published,
 }
 
 COMMANDS: dict[str, type] = {
@@ -129,4 +131,5 @@ COMMANDS: dict[str, type] = {
     "call.fail_tool/1": call.FailTool,
     "call.receive_webhook/1": call.ReceiveWebhook,
     "call.end/1": call.EndCall,
+    "channel.publish/1": channel.Publish,
 }

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import call as calls
+from core import channel as channels
 from core import conversation as talks
 from core import session as sessions
 from core.conversation import TRANSITIONS, Conversation, Phase, PhaseEntered, conversation
@@ -119,6 +120,11 @@ def conversation_command(state: Conversation, choose: Choices) -> Any:
             return choose.of(talks.OpenConversation(), talks.MigrateConversation(), talks.ReportSpeech("start"))
         case _:  # an end makes the rest of a walk dull, so it is chosen seldom
             return talks.GiveReply("g2", "Go on.") if choose.number(12) else talks.EndConversation()
+
+
+def channel_command(state: channels.Channel, choose: Choices) -> Any:
+    names = ("news", "sport", "", "x" * (channels.MAX_NAME + 1), "späti 🙂")
+    return channels.Publish(choose.near([state.name] if state.name else [], *names), choose.mapping())
 
 
 LABEL: dict[str, Any] = {name: name for name in sessions.TOOLS["create_label"]} | {"weight": 2.5}
@@ -250,11 +256,13 @@ SESSION_WALKS = st.one_of(
     walks(sessions.session, session_command, sessions.OpenSession("ann", "shipping", 0)),
 )
 CALL_WALKS = walks(calls.call, call_command, calls.ConnectSocket("a.1", 0))
+CHANNEL_WALKS = walks(channels.channel, channel_command)
 
 DECIDERS: list[tuple[AnyDecider, Walks]] = [
     (conversation, CONVERSATION_WALKS),
     (sessions.session, SESSION_WALKS),
     (calls.call, CALL_WALKS),
+    (channels.channel, CHANNEL_WALKS),
 ]
 
 
@@ -263,7 +271,7 @@ DECIDERS: list[tuple[AnyDecider, Walks]] = [
 WALKS = settings(max_examples=80)
 """Every law sees other walks, so a few of each are many together."""
 
-each_decider = pytest.mark.parametrize("decider, walks", DECIDERS, ids=["conversation", "session", "call"])
+each_decider = pytest.mark.parametrize("decider, walks", DECIDERS, ids=["conversation", "session", "call", "channel"])
 
 
 def events_of(steps: list[Step]) -> list[Any]:
@@ -330,9 +338,9 @@ def test_where_work_is_wanted_the_last_hint_says_so(decider: AnyDecider, walks: 
 @given(data=st.data())
 @WALKS
 def test_an_effect_that_is_given_up_is_wanted_no_more(decider: AnyDecider, walks: Walks, data: st.DataObject) -> None:
-    assert decider.give_up is not None
     for step in data.draw(walks):
         for effect in decider.wanted(step.after):
+            assert decider.give_up is not None
             outcome = decider.decide(step.after, decider.give_up(effect, "it crashed"))
             assert not isinstance(outcome, Rejected)
             assert effect not in decider.wanted(decider.fold(step.after, outcome))
@@ -488,3 +496,15 @@ def test_the_recorded_differences_make_the_transcript_the_platform_sent(steps: l
                 assert state.transcript == transcript
             case _:
                 assert state.transcript == step.before.transcript
+
+
+@given(CHANNEL_WALKS)
+@WALKS
+def test_a_channel_is_opened_once_and_carries_what_was_published_on_it_alone(steps: list[Step]) -> None:
+    events = events_of(steps)
+    published = [step.command for step in steps if not isinstance(step.outcome, Rejected)]
+    carried = [event for event in events if isinstance(event, channels.Published)]
+    assert [(event.channel, event.payload) for event in carried] == [(it.channel, it.payload) for it in published]
+    assert len({event.channel for event in carried}) <= 1
+    assert sum(isinstance(event, channels.ChannelOpened) for event in events) == min(1, len(carried))
+    assert not steps or steps[-1].after.carried == len(carried)
