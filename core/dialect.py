@@ -59,11 +59,16 @@ class Listen(Struct, frozen=True, gc=False):
 
 
 class Tell(Struct, frozen=True, gc=False):
-    """Give the command to the actor of `stream`; its outcome comes back through `Connection.settled`."""
+    """Give the command to the actor of `stream`; its outcome comes back through `Connection.settled`.
+
+    `blob` are bytes the command names by their digest. They are in the blob store before the actor hears of it, and
+    what this connection says later waits behind them; where they cannot be kept, the outcome is `Unavailable`.
+    """
 
     stream: StreamName
     command: Any
     command_id: str | None = None
+    blob: bytes | None = None
 
 
 class Hear(Struct, frozen=True, gc=False):
