@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from core.identifiers import StreamName
 from core.messages import Decision, Recorded
+from core.shipping import Label, LabelOrder, Rate, Route
 
 
 class Clock(Protocol):
@@ -168,6 +169,42 @@ class LanguageModel(Protocol):
         """
 
 
+class BlobTooLarge(ValueError):
+    """The bytes are more than the blob store takes; the message says how many that are."""
+
+
+class BlobStore(Protocol):
+    """Bytes by their SHA-256, beside the log: the log holds the digests. What was put is never changed."""
+
+    async def put(self, content: bytes) -> str:
+        """Keep `content`; returns its digest in lower-case hex. Durable on return. Raises BlobTooLarge, OSError."""
+
+    async def get(self, digest: str) -> bytes | None:
+        """What was kept under the digest; None when there is nothing, or it is no digest. Raises OSError."""
+
+
+class CarrierFailure(Exception):
+    """The carrier gave no (usable) answer. `retry_after` in seconds, None when it did not say."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.retry_after = reason, retry_after
+
+
+class Carrier(Protocol):
+    """Quotes rates and sells labels."""
+
+    @property
+    def name(self) -> str:
+        """What logs call it."""
+
+    async def rates(self, route: Route) -> Sequence[Rate]:
+        """What each service would cost; never empty. Raises CarrierFailure."""
+
+    async def label(self, order: LabelOrder, key: str) -> Label:
+        """Buy a label. Asked again with the same idempotency key it is the same label. Raises CarrierFailure."""
+
+
 class Weather(Struct, frozen=True):
     """The weather at a place. Temperatures in °C, humidity in %, wind in km/h, precipitation in mm, degrees of latitude
     and longitude; `observed_at` is ISO 8601 in the place's own time."""
@@ -206,3 +243,22 @@ class Forecast(Protocol):
 
     async def current(self, place: str) -> Weather:
         """The weather there now. Raises UnknownPlace, ForecastFailure."""
+
+
+class TranscriptionFailure(Exception):
+    """There is no transcript to be had; the reason is for people. `retry_after` in seconds, None when nobody said."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.retry_after = reason, retry_after
+
+
+class Transcriber(Protocol):
+    """Writes down what is said."""
+
+    @property
+    def name(self) -> str:
+        """What logs call it, e.g. `pocketsphinx`."""
+
+    async def transcribe(self, clips: Sequence[bytes]) -> str:
+        """The words in these clips, each a whole file, one after the other. Raises TranscriptionFailure."""
