@@ -165,7 +165,9 @@ async def open_system(
     async with trio.open_nursery() as nursery:
 
         def follow_up(cause: Recorded) -> Stamp:
-            return Stamp(cause.stamp.correlation_id, clock.now(), identifiers.new(), cause.id, "system")
+            """An effect's command comes by the connection that its cause came by, so that an answer finds its asker."""
+            correlation, origin = cause.stamp.correlation_id, cause.stamp.origin
+            return Stamp(correlation, clock.now(), identifiers.new(), cause.id, "system", origin)
 
         def build(stream: StreamName, ended: Callable[[Actor], None]) -> Actor:
             return Actor(stream, deciders[stream.category], store, Effects(surroundings), actor_settings, ended)

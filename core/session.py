@@ -447,7 +447,7 @@ Effect = RunTool | FetchRates | Transcribe | WatchDevices | ExpireAt
 class Request(Struct, frozen=True):
     """What was asked of the outside. `id` is the client's: a tool call's, a rate request's; "" for transcriptions.
 
-    Once settled there is a `result`, or an `error`.
+    `repeated`: it was asked again while under way. Once settled there is a `result`, or an `error`.
     """
 
     number: int
@@ -458,6 +458,7 @@ class Request(Struct, frozen=True):
     content: dict[str, Any] = {}
     media: tuple[Media, ...] = ()
     broadcast: bool = False
+    repeated: bool = False
     result: Any = None
     error: str | None = None
 
@@ -631,7 +632,7 @@ def _again(
     """What becomes of a request that is repeated, too large or one too many; None when it is to be made."""
     if (known := state.find(kind, id, tool_name, content)) is not None:
         under_way = state.numbered(known.number) is not None
-        return (RequestRepeated(known.number),) if under_way and not known.broadcast else ()
+        return (RequestRepeated(known.number),) if under_way and not known.repeated else ()
     if len(state.open) >= MAX_OPEN:
         return Rejected("busy", f"{MAX_OPEN} requests are waiting for their answer", retry_after=1.0)
     return _too_large(content)
@@ -667,12 +668,14 @@ def _settle(state: Session, command: Settling) -> tuple[Event, ...]:
     request = state.numbered(command.number)
     if request is None or not isinstance(command, ANSWERS[request.kind]):
         return ()
-    number, id, request_id, broadcast = request.number, request.id, request.request_id, request.broadcast
+    number, id, request_id = request.number, request.id, request.request_id
+    broadcast = request.broadcast or request.repeated
     match command:
         case SucceedToolCall(_, result):
             if not _is_whole(request.tool_name, result):
                 return _settle(state, FailToolCall(number, "the tool's answer is not what it should be"))
             shown = _consequence(request, result)
+            broadcast = request.repeated or (request.broadcast and not shown)  # else all hear of it by the update
             return (ToolCallSucceeded(number, id, request_id, broadcast, result), *shown)
         case FailToolCall(_, error):
             return (ToolCallFailed(number, id, request_id, broadcast, error, request.original()),)
@@ -752,7 +755,7 @@ def evolve(state: Session, event: Event) -> Session:
         case ToolCallRequested() | RatesRequested() | TranscriptionRequested():
             return _active(_evolve_requested(state, event), event.at)
         case RequestRepeated(number):
-            again = (replace(one, broadcast=True) if one.number == number else one for one in state.open)
+            again = (replace(one, repeated=True) if one.number == number else one for one in state.open)
             return replace(state, open=tuple(again))
         case (
             ToolCallSucceeded() | ToolCallFailed() | RatesQuoted() | RatesFailed() | TranscriptionSucceeded()
