@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from urllib.parse import parse_qsl
 
 from core.call import call
+from core.channel import channel
 from core.conversation import conversation
 from core.decider import AnyDecider, CommandRejected, Rejected
 from core.dialect import (
@@ -39,6 +40,7 @@ DECIDERS: Mapping[Category, AnyDecider] = {
     Category.CONVERSATION: conversation,
     Category.SESSION: session,
     Category.CALL: call,
+    Category.CHANNEL: channel,
 }
 
 START = 1_735_862_400_000_000

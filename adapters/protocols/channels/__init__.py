@@ -1,0 +1,10 @@
+"""The dialect `channels`: whoever subscribes to a channel hears what all others publish on it.
+
+There is no greeting, no echo and no acknowledgement: clients take the first frame they get for the answer to their
+first request. Two kinds of subscribers hear a channel by two wide topics, as their frames differ: plain ones as in the
+seed, and those with the envelope, who are told each frame's position in the log, to resume behind.
+"""
+
+from adapters.protocols.channels.dialect import CHANNELS, ChannelsDialect, dialect_for
+
+__all__ = ["CHANNELS", "ChannelsDialect", "dialect_for"]

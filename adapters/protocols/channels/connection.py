@@ -1,0 +1,105 @@
+"""One client's side of the talk."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, assert_never
+
+from adapters.protocols.channels import frames
+from adapters.protocols.channels.requests import Request, Subscribe, UnreadableFrame, Unsubscribe, read_request
+from core.channel import Publish, stream_of
+from core.dialect import Handshake, Output, Tell, Tune, Untune, Write
+from core.identifiers import StreamName
+from core.messages import Accepted, Busy, Outcome, Refused, Unavailable
+
+MAX_SUBSCRIPTIONS = 1000
+"""Channels one connection may be subscribed to at one time."""
+
+_BUSY = "The channel is busy"
+_UNAVAILABLE = "Nothing can be published now"
+
+
+class ChannelsConnection:
+    """Subscriptions to channels, and what is published on any. Everything is answered in the order it was sent in."""
+
+    def __init__(self, handshake: Handshake) -> None:
+        self._epoch = handshake.epoch
+        self._topics: dict[str, str] = {}
+        """By which topic each channel is heard."""
+        self._tuning: deque[Subscribe] = deque()
+        """Subscriptions the shell has not begun yet; it takes them in their order."""
+
+    def opened(self, now: int) -> Sequence[Output]:  # noqa: ARG002  # the protocol's signature
+        return ()
+
+    def received(self, frame: str | bytes, now: int) -> Sequence[Output]:  # noqa: ARG002  # as above
+        try:
+            request, command_id = read_request(frame)
+        except UnreadableFrame as fault:
+            return (Write(frames.error(fault.code, fault.message, fault.channel)),)
+        return self._do(request, command_id)
+
+    def throttled(self, retry_after: float, now: int) -> Sequence[Output]:  # noqa: ARG002  # as above
+        return (Write(frames.error("rate_limited", "Too many messages", retry_after=retry_after)),)
+
+    def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:  # noqa: ARG002  # as above
+        """Who publishes hears nothing of it, unless it did not work."""
+        channel = tell.command.channel
+        match outcome:
+            case Accepted():
+                return ()
+            case Refused(rejection):
+                return (Write(frames.error("invalid_message", rejection.message, channel, rejection.retry_after)),)
+            case Busy(retry_after):
+                return (Write(frames.error("busy", _BUSY, channel, retry_after)),)
+            case Unavailable(retry_after=retry_after):
+                return (Write(frames.error("busy", _UNAVAILABLE, channel, retry_after)),)
+            case _:
+                assert_never(outcome)
+
+    def recalled(self, stream: StreamName, state: Any, version: int, now: int) -> Sequence[Output]:  # noqa: ARG002
+        return ()
+
+    def tuned(self, topic: str, position: int, now: int) -> Sequence[Output]:  # noqa: ARG002
+        asked = self._tuning.popleft()
+        if asked.since is None and not asked.envelope:
+            return (Write(frames.subscribed(asked.channel)),)
+        recovered = asked.since == position and asked.epoch in (None, self._epoch)
+        more = {"position": position, "epoch": self._epoch, "recovered": recovered}
+        return (Write(frames.subscribed(asked.channel, more)),)
+
+    def closed(self, now: int) -> Sequence[Output]:  # noqa: ARG002  # as above
+        return ()
+
+    # --- requests ---
+
+    def _do(self, request: Request, command_id: str | None) -> Sequence[Output]:
+        match request:
+            case Publish(channel):
+                return (Tell(stream_of(channel), request, command_id),)
+            case Subscribe():
+                return self._subscribe(request)
+            case Unsubscribe(channel):
+                topic = self._topics.pop(channel, None)
+                left = () if topic is None else (Untune(topic),)
+                return (*left, Write(frames.unsubscribed(channel)))
+            case _:
+                assert_never(request)
+
+    def _subscribe(self, asked: Subscribe) -> Sequence[Output]:
+        channel, topic = asked.channel, frames.topic_of(asked.channel, envelope=asked.envelope)
+        before = self._topics.get(channel)
+        if before is None and len(self._topics) >= MAX_SUBSCRIPTIONS:
+            problem = f"A connection has at most {MAX_SUBSCRIPTIONS} subscriptions"
+            return (Write(frames.error("busy", problem, channel)),)
+        if before == topic and asked.since is None and not asked.envelope:
+            return (Write(frames.subscribed(channel)),)
+        self._topics[channel] = topic
+        self._tuning.append(asked)
+        left = () if before in (None, topic) else (Untune(before),)
+        return (*left, Tune(topic, self._resumes_from(asked)))
+
+    def _resumes_from(self, asked: Subscribe) -> int | None:
+        """A position of another log means nothing here."""
+        return asked.since if asked.epoch in (None, self._epoch) else None
