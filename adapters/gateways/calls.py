@@ -80,18 +80,17 @@ def draft_response(
     specs = tuple(tool.spec for tool in tools)
 
     async def perform(effect: DraftResponse, state: Call, tell: Tell) -> None:  # noqa: ARG001  # `tell` knows a newer
-        begun = _begun(await tell(BeginResponse(effect.response_id, model.name)))
-        if begun is None:
-            return
-        attempt, now = begun
-        answer = Round(model, prompt_of(now, specs), response_timeout, behind=_said(now))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(answer.read)
-            add = partial(AddResponsePiece, effect.response_id, attempt)
-            overtaken = not await answer.relay(add, tell, delta_interval)
-            nursery.cancel_scope.cancel()
-        if not overtaken:
-            await _end(answer, attempt, now, tell)
+        """An attempt that is overtaken is followed by another one, for as long as there is an answer to be begun."""
+        response_id, is_over = effect.response_id, False
+        while not is_over and (begun := _begun(await tell(BeginResponse(response_id, model.name)))) is not None:
+            attempt, now = begun
+            answer = Round(model, prompt_of(now, specs), response_timeout, behind=_said(now))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(answer.read)
+                add = partial(AddResponsePiece, response_id, attempt)
+                is_heard = await answer.relay(add, tell, delta_interval)
+                nursery.cancel_scope.cancel()
+            is_over = is_heard and _took(await tell(await _last(answer, attempt, now, tell)))
 
     return perform
 
@@ -157,28 +156,22 @@ class Round:
         return True
 
 
-async def _end(answer: Round, attempt: int, state: Call, tell: Tell) -> None:
-    """Tell how the round ended: with tools, with the whole answer, or badly."""
-    response = state.response
-    if response is None:
-        return
-    number, ending = response.response_id, ending_of(state, response.response_id)
-    failure = answer.failure
-    if failure is None and not (answer.calls or answer.has_words or response.text.strip() or not ending.is_nothing):
+async def _last(answer: Round, attempt: int, state: Call, tell: Tell) -> Command:
+    """What says how the round ended: with tools, behind what was said before them; with the whole answer; or badly."""
+    said, number = ("", 0) if state.response is None else (state.response.text, state.response.response_id)
+    ending, failure = ending_of(state, number), answer.failure
+    if failure is None and not (answer.calls or answer.has_words or said.strip() or not ending.is_nothing):
         failure = ModelFailure("the answer was empty")
     if failure is not None:
         log.warning("no answer from the language model", model=answer.model.name, reason=failure.reason)
-        await tell(FailResponse(number, failure.reason))
-    elif answer.calls:
-        if answer.rest:
-            await tell(AddResponsePiece(number, attempt, answer.rest))
-        await tell(RequestTools(number, attempt, _distinct(answer.calls, state)))
-    else:
-        await tell(
-            CompleteResponse(
-                number, attempt, answer.rest, ending.end_call, ending.transfer_number, ending.digit_to_press
-            )
+        return FailResponse(number, failure.reason)
+    if not answer.calls:
+        return CompleteResponse(
+            number, attempt, answer.rest, ending.end_call, ending.transfer_number, ending.digit_to_press
         )
+    if answer.rest:
+        await tell(AddResponsePiece(number, attempt, answer.rest))
+    return RequestTools(number, attempt, _distinct(answer.calls, state))
 
 
 def _distinct(calls: Sequence[Called], state: Call) -> tuple[ToolCall, ...]:
