@@ -22,35 +22,37 @@ class PassingFailure(ModelFailure):
     """A failure that may be gone at the next try: overload, an error of the server's, a lost connection."""
 
 
-def failure_of(error: openai.OpenAIError, model: str, api_key: str) -> ModelFailure:
-    """The failure that `error` is, met while `model` was asked."""
+def failure_of(
+    error: openai.OpenAIError, model: str, api_key: str, *, what: str = "the language model"
+) -> ModelFailure:
+    """The failure that `error` is, met while `model` was asked; the reason calls the other side `what`."""
     import openai
 
     match error:
         case openai.APIStatusError():
-            return _refusal(error, model, api_key)
+            return _refusal(error, model, api_key, what)
         case openai.APIConnectionError():
-            return PassingFailure(f"the language model cannot be reached: {error.__cause__ or error}")
+            return PassingFailure(f"{what} cannot be reached: {error.__cause__ or error}")
         case _:
-            return ModelFailure(f"the language model cannot be asked: {type(error).__name__}")
+            return ModelFailure(f"{what} cannot be asked: {type(error).__name__}")
 
 
-def _refusal(error: openai.APIStatusError, model: str, api_key: str) -> ModelFailure:
+def _refusal(error: openai.APIStatusError, model: str, api_key: str, what: str) -> ModelFailure:
     retry_after = retry_after_of(error.response.headers, time.time())
     match error.status_code:
         case 401 | 403 as status:
-            return ModelFailure(f"the language model refused the API key ({status})")
+            return ModelFailure(f"{what} refused the API key ({status})")
         case 404:
-            return ModelFailure(f"the language model {model!r} does not exist there (404)")
+            return ModelFailure(f"{what} {model!r} does not exist there (404)")
         case 429 if error.code == "insufficient_quota":
-            return ModelFailure("the language model's quota is used up (429)", retry_after)
+            return ModelFailure(f"{what}'s quota is used up (429)", retry_after)
         case 429:
-            return PassingFailure("the language model is asked too often (429)", retry_after)
+            return PassingFailure(f"{what} is asked too often (429)", retry_after)
         case status if status >= 500:
-            return PassingFailure(f"the language model's server failed ({status})", retry_after)
+            return PassingFailure(f"{what}'s server failed ({status})", retry_after)
         case status:
             said = error.message.replace(api_key, "…") if api_key else error.message
-            return ModelFailure(f"the language model refused the request ({status}): {said[:MAX_QUOTED]}", retry_after)
+            return ModelFailure(f"{what} refused the request ({status}): {said[:MAX_QUOTED]}", retry_after)
 
 
 def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
