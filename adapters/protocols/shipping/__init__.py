@@ -1,0 +1,1 @@
+"""The dialect `shipping`: one user's devices share a session, ask for rates and labels, and tell each other news."""
