@@ -192,7 +192,7 @@ def _web_settings(settings: Settings, model: LanguageModel) -> WebSettings:
         rate=Rate(settings.rate_limit, settings.rate_burst),
         principal_rate=Rate(settings.principal_rate_limit, settings.principal_rate_burst),
         max_connections=settings.max_connections,
-        trust_host=settings.auth is Auth.JWT,
+        trust_host=settings.auth is Auth.JWT or settings.insecure,
         silence_limits={name: settings.silence_limit_of(name) for name in OWN_SILENCE},
         path_names={"obfuscated_ws_path": settings.obfuscated_ws_path},
     )

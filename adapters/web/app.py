@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 import structlog
 import trio
-from quart import Blueprint, Response, websocket
+from quart import Blueprint, Response, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -26,6 +26,7 @@ from adapters.web.cors import allow_origins
 from adapters.web.limits import Principals
 from adapters.web.log_stream import log_stream_blueprint
 from adapters.web.operation import operation_blueprint
+from adapters.web.origins import is_ours, may_come_from
 from adapters.web.settings import WebSettings
 from adapters.web.sockets import Sockets
 from adapters.web.static import static_blueprint
@@ -35,6 +36,8 @@ from core.dialect import Endpoint
 from core.identifiers import Category
 from core.ports import StoreUnavailable
 
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing, and whose answers a page of another origin cannot read."""
 DECIDERS: Mapping[Category, AnyDecider] = {Category.CONVERSATION: conversation}
 SOCKETS = "callboard.sockets"
 """Where the app keeps its `Sockets`, in `app.extensions`."""
@@ -62,6 +65,7 @@ def create_app(
     _answer_errors(app)
     _add_websockets(app, sockets, settings.path_names)
     allow_origins(app, settings.cors_origins)
+    _refuse_strangers(app, settings)
     check_requests(app, door, system.clock)
     _limit_requests(app, sockets.principals)
     routes = (
@@ -74,6 +78,24 @@ def create_app(
     for blueprint in routes:
         app.register_blueprint(blueprint)
     return app
+
+
+def _refuse_strangers(app: QuartTrio, settings: WebSettings) -> None:
+    """A page of another origin gets nothing done; and without auth no name that was pointed here is answered."""
+    allowed, trusted = frozenset(settings.cors_origins), settings.trust_host
+
+    @app.before_request
+    async def check() -> Response | None:
+        origin, host = request.headers.get("Origin"), request.headers.get("Host")
+        if not is_ours(host, allowed, trust_host=trusted):
+            return _forbidden("This host is not served without auth")
+        if request.method in READING or may_come_from(origin, host, allowed, trust_host=trusted):
+            return None
+        return _forbidden("Pages of this origin may not do this")
+
+
+def _forbidden(what: str) -> Response:
+    return Problem(403, f"{what}; its origin may be named in CALLBOARD_CORS_ORIGINS").answer()
 
 
 def _limit_requests(app: QuartTrio, principals: Principals) -> None:

@@ -1,4 +1,7 @@
-"""Which pages may open a WebSocket: browsers let any page try, and leave the check to the server (RFC 6455, 10.2)."""
+"""Which pages may talk to us: browsers let any page try, and leave the check to the server (RFC 6455, 10.2).
+
+That holds for WebSockets, and for requests that do something: a page may send those too, and only not read the answer.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ Site = tuple[str, int]
 
 
 def may_come_from(origin: str | None, host: str | None, allowed: frozenset[str], *, trust_host: bool = False) -> bool:
-    """Whether the page that sends this Origin header, to this Host, may open a WebSocket.
+    """Whether the page that sends this Origin header, to this Host, may open a WebSocket, or have something done.
 
     No origin is no browser. The origins in `allowed` may, and so may pages of this server itself, which is where
     origin and host are the same. But a host's name proves nothing where nobody is asked for a token: a page of
@@ -25,6 +28,19 @@ def may_come_from(origin: str | None, host: str | None, allowed: frozenset[str],
     if origin == "null":
         return False
     return origin in allowed or _is_same(origin, host, trust_host=trust_host)
+
+
+def is_ours(host: str | None, allowed: frozenset[str], *, trust_host: bool = False) -> bool:
+    """Whether a request that names this Host may be meant for us: else a name was pointed here (DNS rebinding).
+
+    Without `trust_host` it is an address, a name that always means this machine, or the host of an allowed origin.
+    """
+    if trust_host or not host:
+        return True
+    if any(origin.partition("://")[2] == host for origin in allowed):
+        return True
+    site = _site(host, 0)
+    return site is not None and _is_certain(site[0])
 
 
 def _is_same(origin: str, host: str | None, *, trust_host: bool) -> bool:

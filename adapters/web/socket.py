@@ -101,6 +101,7 @@ class Socket:
     def left(self) -> None:
         """Hear nothing more, and tell the actors so."""
         self._left = True
+        self._note_end()
         self._sockets.forget(self, self._dialect)
         for membership in self._memberships.values():
             membership.leave()
@@ -111,6 +112,16 @@ class Socket:
         for output in self._connection.closed(self._system.clock.now()):
             if isinstance(output, Tell):
                 self._part(output, trio.current_time() + FAREWELL)
+
+    def _note_end(self) -> None:
+        code, who = self._link.close_code or 1006, self._handshake
+        log.info(
+            "a socket ended",
+            connection=who.connection_id,
+            dialect=self._dialect.name,
+            principal=who.principal,
+            code=code,
+        )
 
     def _throttled(self) -> float:
         """Seconds until this client may send again; 0 when it may now."""

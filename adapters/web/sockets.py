@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import structlog
 import trio
 from quart import abort, websocket
 
@@ -24,6 +25,8 @@ from core.identifiers import Category
 
 REFUSED, RESTARTING, TOO_MANY, EXPIRED = 1008, 1012, 1013, 4401
 COME_BACK, FULL = "the server restarts; come back", "too many connections; come back later"
+
+log = structlog.get_logger("callboard.socket")
 
 
 class Sockets:
@@ -58,6 +61,7 @@ class Sockets:
         headers, link = websocket.headers, websocket.scope["state"][LINK]
         trusted = self.settings.trust_host
         if not may_come_from(headers.get("Origin"), headers.get("Host"), self._origins, trust_host=trusted):
+            log.warning("a socket was turned away", dialect=dialect.name, reason="its origin", origin=headers["Origin"])
             abort(403)
         query, offered = websocket.args.to_dict(), websocket.requested_subprotocols
         link.expect()
@@ -66,6 +70,7 @@ class Sockets:
             visitor = self._door.admit(dict(headers), query, offered, self.system.clock.now())
         except TurnedAway as refusal:
             self.tally.turned_away[refusal.reason] += 1
+            log.warning("a socket was turned away", dialect=dialect.name, reason=refusal.reason)
             turn_away(link, REFUSED, refusal.reason)
         else:
             self._begin(link, dialect, visitor, dict(path), query)
@@ -77,6 +82,7 @@ class Sockets:
         if self.draining:
             turn_away(link, RESTARTING, COME_BACK)
         elif most and len(self._open) >= most:
+            log.warning("a socket was turned away", dialect=dialect.name, reason=FULL)
             turn_away(link, TOO_MANY, FULL)
         else:
             id, epoch = system.new_connection_id(), system.store.epoch

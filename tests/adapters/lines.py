@@ -50,6 +50,10 @@ class Line:
     def closing(self) -> bool:
         return self.code is not None
 
+    @property
+    def close_code(self) -> int | None:
+        return self.code
+
     def begin(self, talker: object) -> None:
         pass
 

@@ -50,6 +50,8 @@
  * @property {any} [document] tells `visibilitychange`
  */
 
+// A path alone is taken from the server this module came from, which may be another than the page's.
+const HOME = import.meta.url.startsWith("http") ? import.meta.url : globalThis.location?.href;
 const SETTLED = 10_000; // a connection has to live that long for the next loss to count as the first
 const CONNECTED_WITHIN = 10_000;
 const ANSWERED_WITHIN = 10_000; // a heartbeat, before silence is held against the server
@@ -216,7 +218,7 @@ export class Callboard extends EventTarget {
       setTimeout: here.setTimeout.bind(here), clearTimeout: here.clearTimeout.bind(here),
       ...options,
     };
-    this.#url = new URL(url, here.location?.href);
+    this.#url = new URL(url, HOME);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
     this.#bookmark = new Bookmark(this.#options.since, this.#options.epoch, this.#options.contiguous);
     this.#backoff = new Backoff(this.#options.backoffBase, this.#options.backoffCap, this.#options.random);

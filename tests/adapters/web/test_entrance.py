@@ -208,3 +208,27 @@ async def test_closing_all_at_once_hurries_nobody(server: Any) -> None:
             nursery.start_soon(stay)
         await server.until(id, lambda state: len(state.clients) == 20)
         server.shutdown.set()
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:3001"])
+async def test_a_page_from_elsewhere_gets_nothing_done_by_a_request_either(server: Any, origin: str) -> None:
+    answer = await server.http.post("/api/v2/conversations", content=b"{}", headers={"Origin": origin})
+    assert answer.status_code == 403
+    assert "CALLBOARD_CORS_ORIGINS" in answer.json()["detail"]
+    assert (await server.http.get("/api/v2/conversations")).json()["total_count"] == 0
+
+
+async def test_a_page_of_an_allowed_origin_gets_things_done(server: Any) -> None:
+    headers = {"Origin": "http://localhost:3000"}
+    assert (await server.http.post("/api/v2/conversations", json={}, headers=headers)).status_code == 200
+
+
+async def test_a_name_that_was_pointed_here_is_not_answered(server: Any) -> None:
+    assert (await server.http.get("/api/v2/conversations", headers={"Host": "evil.example"})).status_code == 403
+    for host in ("localhost:8000", "127.0.0.1", "[::1]:9"):
+        assert (await server.http.get("/api/v2/conversations", headers={"Host": host})).status_code == 200
+
+
+async def test_where_names_are_trusted_any_host_is_served(start: Start) -> None:
+    server = await start(settings=WebSettings(model="scripted", trust_host=True))
+    assert (await server.http.get("/health", headers={"Host": "callboard:8000"})).status_code == 200
