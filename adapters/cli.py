@@ -198,10 +198,14 @@ def replay(
 @app.command()
 def verify(
     store: Store = DEFAULT_STORE,
-    head: Annotated[str, typer.Option(help="A head noted earlier: tells whether events were cut off since")] = "",
+    head: Annotated[
+        str | None,
+        typer.Option(help="A head noted earlier, 12 digits or more: tells whether events were cut off since"),
+    ] = None,
 ) -> None:
     """Check the hash chain of the whole log: nothing altered, missing, inserted or reordered up to its end."""
-    if not run(lambda: history.verify(address(store), out, head.strip("…").lower())):
+    noted = "" if head is None else history.noted_head(head)
+    if not run(lambda: history.verify(address(store), out, noted)):
         sys.exit(1)
 
 

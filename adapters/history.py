@@ -15,7 +15,7 @@ from rich.text import Text
 from adapters import timeline
 from adapters.bootstrap import DECIDERS, open_history
 from adapters.records import json_line
-from adapters.setting_values import StoreAddress
+from adapters.setting_values import StoreAddress, Unusable
 from core.decider import AnyDecider
 from core.identifiers import Category, StreamName
 from core.messages import Recorded
@@ -27,6 +27,9 @@ PAGE = 2000
 """Events read at a time."""
 POLL = 0.25
 """Seconds between two looks at a log that somebody else writes."""
+FEWEST_DIGITS = 12
+"""Of a head that is noted: with fewer, another log may have come through it by chance."""
+_HEAD = re.compile(rf"[0-9a-f]{{{FEWEST_DIGITS},64}}")
 
 
 class NoSuchHistory(LookupError):
@@ -38,6 +41,15 @@ def stream_named(text: str) -> StreamName:
     if re.match(rf"({'|'.join(Category)})-", text):
         return StreamName.parse(text)
     return StreamName.of(Category.CONVERSATION, text)
+
+
+def noted_head(text: str) -> str:
+    """A head that somebody noted, or its first digits, as `verify` compares it. Raises Unusable."""
+    noted = text.strip().rstrip("….").lower()
+    if not _HEAD.fullmatch(noted):
+        wanted = f"write {FEWEST_DIGITS} hex digits or more of a head that `callboard verify` printed"
+        raise Unusable(f"--head: {text[:80]!r} is no head; {wanted}")
+    return noted
 
 
 def _printer(out: Console, as_json: bool) -> Callable[[Iterable[Recorded]], None]:

@@ -160,6 +160,21 @@ def test_verify_with_a_head_noted_earlier_tells_that_the_end_was_cut_off(run: Ru
     assert "cut off" in out
 
 
+@pytest.mark.parametrize("head", ["", " ", "…", "e", "58b63a…", "0123456789a", "0123456789abcdefg", "0" * 65])
+def test_a_head_that_any_log_could_come_through_is_refused(run: Run, store: str, head: str) -> None:
+    code, out, err = run("verify", "--store", store, "--head", head)
+    assert code == 1
+    assert not out
+    assert err.startswith("callboard: --head: ")
+    assert "write 12 hex digits or more" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_head_may_be_noted_in_capitals_and_with_what_stands_around_it(run: Run, store: str) -> None:
+    head = run("verify", "--store", store)[1].split()[-1]
+    assert run("verify", "--store", store, "--head", f" {head[:12].upper()}... ")[0] == 0
+
+
 def test_what_a_terminal_would_obey_is_not_shown_as_it_is(run: Run, tmp_path: Path) -> None:
     async def fill() -> None:
         async with open_sqlite(tmp_path / "log.db") as store:
