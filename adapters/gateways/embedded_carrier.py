@@ -28,7 +28,7 @@ class EmbeddedCarrier:
 
     async def label(self, order: LabelOrder, key: str) -> Label:
         """Drawing takes some milliseconds, and loading what draws a second: a thread's work."""
-        service = tariff.service_of(order.carrier, order.service_type)
+        service = tariff.level_of(order.carrier, order.service_type)
         if (pounds := tariff.billable_pounds(order.parcel)) > service.most:
             reason = f"{service.carrier} {service.name} takes parcels up to {service.most} lb, not {pounds} lb"
             raise CarrierFailure(reason)

@@ -32,7 +32,7 @@ _EARTH_MILES = 3958.8
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class Level:
     """One service level. A parcel costs `base` and, for each billable pound, `pound`, more with every zone.
 
     `days` None: it goes by the zone. `most` is the heaviest parcel it takes, in pounds.
@@ -55,15 +55,15 @@ class Service:
 
 
 SERVICES = (
-    Service("UPS", "Ground", "ground", 8.90, 0.62, None),
-    Service("UPS", "2nd Day Air", "expedited", 17.40, 1.95, 2),
-    Service("UPS", "Next Day Air", "express", 32.80, 3.40, 1),
-    Service("FedEx", "Ground", "ground", 9.10, 0.60, None),
-    Service("FedEx", "2Day", "expedited", 18.20, 1.88, 2),
-    Service("FedEx", "Standard Overnight", "express", 31.50, 3.55, 1),
-    Service("USPS", "Ground Advantage", "ground", 5.60, 0.88, None, most=70),
-    Service("USPS", "Priority Mail", "expedited", 8.30, 1.24, 3, most=70),
-    Service("USPS", "Priority Mail Express", "express", 28.75, 2.95, 1, most=70),
+    Level("UPS", "Ground", "ground", 8.90, 0.62, None),
+    Level("UPS", "2nd Day Air", "expedited", 17.40, 1.95, 2),
+    Level("UPS", "Next Day Air", "express", 32.80, 3.40, 1),
+    Level("FedEx", "Ground", "ground", 9.10, 0.60, None),
+    Level("FedEx", "2Day", "expedited", 18.20, 1.88, 2),
+    Level("FedEx", "Standard Overnight", "express", 31.50, 3.55, 1),
+    Level("USPS", "Ground Advantage", "ground", 5.60, 0.88, None, most=70),
+    Level("USPS", "Priority Mail", "expedited", 8.30, 1.24, 3, most=70),
+    Level("USPS", "Priority Mail Express", "express", 28.75, 2.95, 1, most=70),
 )
 
 
@@ -76,7 +76,7 @@ def rates(route: Route, now: int) -> list[Rate]:
     return sorted(offers, key=lambda rate: (rate.cost, rate.transit_days))
 
 
-def _rate(service: Service, zone: int, pounds: int, now: int, route: Route) -> Rate:
+def _rate(service: Level, zone: int, pounds: int, now: int, route: Route) -> Rate:
     cost = round(service.cost(zone, pounds) + (PICKUP_FEE if route.pickup else 0), 2)
     days = service.transit_days(zone)
     return Rate(service.carrier, service.name, service.tier, cost, delivery(now, days), days)
@@ -118,7 +118,7 @@ def _miles(one: tuple[float, float], other: tuple[float, float]) -> float:
     return 2 * _EARTH_MILES * math.asin(math.sqrt(a))
 
 
-def service_of(carrier: str, service_type: str) -> Service:
+def level_of(carrier: str, service_type: str) -> Level:
     """The service meant: by its name, with or without the carrier's, or by its tier. Raises CarrierFailure."""
     offered = [service for service in SERVICES if _bare(service.carrier) == _bare(carrier)]
     if not offered:

@@ -97,14 +97,14 @@ def test_deliveries_skip_weekends() -> None:
 
 @pytest.mark.parametrize("wanted", ["GROUND", "Ground", "FEDEX_GROUND", "fedex ground"])
 def test_a_service_is_found_by_its_name_its_carriers_too_or_its_tier(wanted: str) -> None:
-    assert tariff.service_of("FedEx", wanted).name == "Ground"
+    assert tariff.level_of("FedEx", wanted).name == "Ground"
 
 
 async def test_an_unknown_carrier_and_an_unknown_service_are_told_what_there_is() -> None:
     with pytest.raises(CarrierFailure, match="unknown carrier 'DHL'; there are UPS, FedEx, USPS"):
-        tariff.service_of("DHL", "ground")
+        tariff.level_of("DHL", "ground")
     with pytest.raises(CarrierFailure, match="unknown service 'Freight' of UPS; there are Ground, 2nd Day Air"):
-        tariff.service_of("ups", "Freight")
+        tariff.level_of("ups", "Freight")
 
 
 def test_tracking_numbers_have_their_carriers_shapes_and_check_digits() -> None:
