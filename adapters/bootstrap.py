@@ -23,10 +23,11 @@ from adapters.gateways.drafting import draft_reply
 from adapters.gateways.language_model import OpenAIModel
 from adapters.gateways.offline_partner import OfflinePartner
 from adapters.server.link import LinkLimits
-from adapters.server.serve import ServerLimits, tls_context
+from adapters.server.serve import ServerLimits
 from adapters.server.serve import serve as serve_app
+from adapters.server.tls import UnusableTLS, tls_context
 from adapters.setting_values import StoreAddress
-from adapters.users import Users
+from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
 from adapters.web.auth import Door, OpenDoor, TokenDoor
 from adapters.web.limits import Rate
@@ -133,7 +134,7 @@ def settle_interpreter() -> None:
 async def serve(
     settings: Settings, shutdown: trio.Event, *, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting, BadUsers."""
+    """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting."""
     settle_interpreter()
     model, tls = language_model(settings), _tls(settings)
     async with open_callboard(settings, model) as system:
@@ -152,7 +153,8 @@ async def serve(
                 task_status=task_status,
             )
         except OSError as fault:
-            reason = f"cannot listen on {', '.join(binds)}: {fault.strerror or fault}; choose another with --bind"
+            refused = fault.filename or ", ".join(binds)
+            reason = f"cannot listen on {refused}: {fault.strerror or fault}; choose another with --bind"
             raise BadSetting((reason,)) from fault
 
 
@@ -160,19 +162,20 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     try:
-        return tls_context(str(settings.tls_cert), str(settings.tls_key))
-    except OSError as fault:
-        reason = (
-            f"CALLBOARD_TLS_CERT: {settings.tls_cert} and {settings.tls_key} are no certificate and its key: {fault}"
-        )
-        raise BadSetting((f"{reason}; write two PEM files that belong together",)) from fault
+        return tls_context(settings.tls_cert, settings.tls_key)
+    except UnusableTLS as fault:
+        setting = "CALLBOARD_TLS_CERT" if fault.path == settings.tls_cert else "CALLBOARD_TLS_KEY"
+        raise BadSetting((f"{setting}: {fault}",)) from None
 
 
 def _entrance(settings: Settings, clock: Clock) -> tuple[Door, Blueprint]:
-    """Who decides who comes in, and the routes where tokens are had. Raises BadSetting, BadUsers."""
+    """Who decides who comes in, and the routes where tokens are had. Raises BadSetting."""
     users = None if settings.users is None else Users(settings.users)
-    if users is not None:
-        users.read()  # a file that cannot be used is better noticed now than at the first log-in
+    try:
+        if users is not None:
+            users.read()  # a file that cannot be used is better noticed now than at the first log-in
+    except BadUsers as fault:
+        raise BadSetting((f"CALLBOARD_USERS: {fault}",)) from None
     secret = settings.jwt_secret.reveal() if settings.jwt_secret is not None else None
     try:
         door = TokenDoor(secret) if settings.auth is Auth.JWT and secret is not None else OpenDoor()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shlex
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,10 +72,15 @@ class Users:
         try:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise BadUsers(f"{self.path} is not there; make it with `callboard user add NAME`") from None
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise BadUsers(f"{self.path} cannot be read: {reason}") from None
+            command = f"callboard user add NAME --users {shlex.quote(str(self.path))}"
+            raise BadUsers(f"{self.path} is not there; make it with `{command}`") from None
+        except IsADirectoryError:
+            raise BadUsers(f"{self.path} is a folder; name a file in it") from None
+        except UnicodeDecodeError:
+            raise BadUsers(f"{self.path} cannot be read: it is not UTF-8; write it in UTF-8") from None
+        except OSError as error:
+            wanted = "give it to the user who runs Callboard (chown, chmod), or name another file"
+            raise BadUsers(f"{self.path} cannot be read: {error.strerror or error}; {wanted}") from None
         return _parsed(text, self.path)
 
     async def verify(self, name: str, password: str) -> frozenset[Role] | None:

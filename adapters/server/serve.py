@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -61,7 +62,7 @@ async def serve(
 
     `tally` counts what its WebSockets do. Starts with the URLs that were really bound. At shutdown nothing new is
     accepted, `drain` runs, and what is left has `graceful_timeout` seconds. Raises OSError when an address cannot be
-    bound.
+    bound; its `filename` is that one of `binds`.
     """
     limits = limits or ServerLimits()
     listeners = await _bound(binds)
@@ -95,7 +96,7 @@ class Server:
     async def connect(self, lines: Lines, stream: Stream) -> None:
         """Serve one connection to its end."""
         if self._most is not None and lines.connections >= self._most:
-            with trio.move_on_after(self._limits.link.write_deadline):
+            with trio.move_on_after(self._limits.link.write_deadline), suppress(trio.BrokenResourceError):
                 await stream.send_all(FULL)
             return
         await GuardedServer(self._app, self._config, self._context, lines, stream).run()
@@ -115,8 +116,7 @@ async def _bound(binds: Sequence[str]) -> list[trio.SocketListener]:
     listeners: list[trio.SocketListener] = []
     try:
         for bind in binds:
-            host, _, port = bind.rpartition(":")
-            listeners += await trio.open_tcp_listeners(int(port), host=host.strip("[]"), backlog=BACKLOG)
+            listeners += await _listening(bind)
         for listener in listeners:
             _tune(listener)
     except BaseException:
@@ -124,6 +124,14 @@ async def _bound(binds: Sequence[str]) -> list[trio.SocketListener]:
             listener.socket.close()
         raise
     return listeners
+
+
+async def _listening(bind: str) -> list[trio.SocketListener]:
+    host, _, port = bind.rpartition(":")
+    try:
+        return await trio.open_tcp_listeners(int(port), host=host.strip("[]"), backlog=BACKLOG)
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror or str(fault), bind) from fault  # which of several it is
 
 
 def _tune(listener: trio.SocketListener) -> None:
@@ -149,12 +157,3 @@ def _secured(listener: trio.SocketListener, tls: ssl.SSLContext | None) -> trio.
 def _url(listener: trio.SocketListener, tls: ssl.SSLContext | None) -> str:
     host, port = listener.socket.getsockname()[:2]
     return f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def tls_context(certificate: str, key: str) -> ssl.SSLContext:
-    """What serves TLS 1.2 and newer, HTTP/1.1 alone. Raises OSError (ssl.SSLError among it) for unusable files."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
