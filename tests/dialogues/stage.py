@@ -86,8 +86,8 @@ class Stage:
         self._dialect_for = dialect_for
         self._actors: dict[StreamName, Actor] = {}
         self._now, self._ids, self._connections, self._position = START, 0, 0, 0
-        self._next_outcomes: deque[Outcome] = deque()
-        self._lagging: deque[tuple[Recorded, Any]] | None = None
+        self.next_outcomes: deque[Outcome] = deque()
+        self.lagging: deque[tuple[Recorded, Any]] | None = None
 
     def now(self) -> int:
         self._now += 1000
@@ -99,6 +99,14 @@ class Stage:
 
     def _unborn(self, stream: StreamName) -> Actor:
         return Actor(stream, DECIDERS[stream.category].initial)
+
+    def mirror(self, records: Sequence[Recorded]) -> None:
+        """Take over what a log holds, in place of what happened here."""
+        self._actors.clear()
+        for record in records:
+            actor = self._actors.setdefault(record.stream, self._unborn(record.stream))
+            actor.records.append(record)
+            actor.state = DECIDERS[record.stream.category].fold(actor.state, (record.event,))
 
     def new_id(self) -> str:
         self._ids += 1
@@ -177,8 +185,8 @@ class Stage:
     # --- what actors do ---
 
     def tell(self, stream: StreamName, command: Any, command_id: str | None = None, origin: str = "") -> Outcome:
-        if self._next_outcomes:
-            return self._next_outcomes.popleft()
+        if self.next_outcomes:
+            return self.next_outcomes.popleft()
         actor, decider = self._actors.get(stream) or self._unborn(stream), DECIDERS[stream.category]
         if command_id in actor.outcomes:
             return _again(actor.outcomes[command_id], actor)
@@ -207,13 +215,13 @@ class Stage:
         return tuple(actor.records[first:])
 
     def _deliver(self, record: Recorded, state: Any) -> None:
-        if self._lagging is None:
+        if self.lagging is None:
             self._show_to_all(record, state)
         else:
-            self._lagging.append((record, state))
+            self.lagging.append((record, state))
 
     def _catch_up(self) -> None:
-        lagging, self._lagging = self._lagging or (), None
+        lagging, self.lagging = self.lagging or (), None
         for record, state in lagging:
             self._show_to_all(record, state)
 
@@ -250,16 +258,16 @@ class Stage:
         """What may happen on any stage; False when this cannot."""
         match words:
             case ["mailbox", "is", "full", "once"]:
-                self._next_outcomes.append(Busy(2.0))
+                self.next_outcomes.append(Busy(2.0))
             case ["log", "is", "unavailable", "once"]:
-                self._next_outcomes.append(Unavailable("disk I/O error in /var/lib/callboard.db", 5.0))
+                self.next_outcomes.append(Unavailable("disk I/O error in /var/lib/callboard.db", 5.0))
             case ["command", "is", "poisoned", "once"]:
-                self._next_outcomes.append(Refused(Rejected("poisoned", "The command crashed its actor")))
+                self.next_outcomes.append(Refused(Rejected("poisoned", "The command crashed its actor")))
             case [who, "is", "throttled"]:
                 client = self.clients[who]
                 self._do(client, client.connection.throttled(0.5, self.now()))
             case ["audience", "lags"]:
-                self._lagging = deque()
+                self.lagging = deque()
             case ["audience", "catches", "up"]:
                 self._catch_up()
             case ["server", "restarts"]:

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from adapters.protocols.retell import dialect_for
+from core.dialect import Endpoint
 from tests.dialogues.dialogue import Closed, Get, Names, Send, read_dialogue
+from tests.dialogues.live import can_live, play_live
 from tests.dialogues.playing import play
 from tests.dialogues.retell_stage import RetellStage
 
@@ -21,6 +24,12 @@ def envelope(kind: str, payload: dict[str, Any], more: dict[str, Any]) -> dict[s
 def test_the_dialogue_goes_as_written(path: Path) -> None:
     stage = RetellStage(CALL)
     play(read_dialogue(path, envelope), stage, Names({"call": CALL}), path.name)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if can_live(path)], ids=lambda path: path.stem)
+async def test_the_dialogue_goes_as_written_over_real_sockets(path: Path) -> None:
+    endpoint, names = Endpoint("/secret/<call_id>", dialect_for), Names({"call": CALL})
+    await play_live(read_dialogue(path, envelope), RetellStage(CALL), names, endpoint, path.name)
 
 
 def test_every_type_of_frame_and_every_close_has_a_dialogue() -> None:
