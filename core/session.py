@@ -413,7 +413,7 @@ Event = (
 
 
 class RunTool(Struct, frozen=True, gc=False):
-    """Run a tool call. After a crash it is run again: use the session's id and `number` as the idempotency key."""
+    """Run a tool call. After a crash it is run again: what it does outside needs an idempotency key of the call."""
 
     number: int
 
