@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from adapters.protocols.conversations import endpoints
 from tests.dialogues.conversations_stage import ConversationsStage
 from tests.dialogues.dialogue import Closed, Get, Line, Names, read_dialogue
+from tests.dialogues.live import can_live, play_live
 from tests.dialogues.playing import play
 
 CONVERSATION = "0194b1a0-0000-7000-8000-000000000000"
@@ -21,6 +23,13 @@ def envelope(kind: str, payload: dict[str, Any], more: dict[str, Any]) -> dict[s
 def test_the_dialogue_goes_as_written(path: Path) -> None:
     names = Names({"conversation": CONVERSATION, "epoch": "epoch-1"})
     play(read_dialogue(path, envelope), ConversationsStage(CONVERSATION), names, path.name)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if can_live(path)], ids=lambda path: path.stem)
+async def test_the_dialogue_goes_as_written_over_real_sockets(path: Path) -> None:
+    names = Names({"conversation": CONVERSATION, "epoch": "epoch-1"})
+    (endpoint,) = endpoints({})
+    await play_live(read_dialogue(path, envelope), ConversationsStage(CONVERSATION), names, endpoint, path.name)
 
 
 def test_every_type_of_frame_and_of_error_has_a_dialogue() -> None:
