@@ -48,10 +48,14 @@ async def open_sqlite(
 
 @asynccontextmanager
 async def open_sqlite_read_only(path: Path) -> AsyncIterator[SQLiteStore]:
-    """The log in `path` for reading, also while a server writes to it. Raises StoreUnavailable when there is none."""
+    """The log in `path` for reading, also while a server writes to it. Raises StoreUnavailable when there is none.
+
+    It need not be writable, nor its folder. In a folder that is not, a log that nobody writes to is read as it is now:
+    what a server appends from then on is not seen.
+    """
     if not await trio.to_thread.run_sync(_refuse_foreign, path):
         raise StoreUnavailable(f"there is no log at {path}; name one with --store sqlite:///PATH")
-    datastore = LogDatastore(_uri(path, "ro"))
+    datastore = LogDatastore(await trio.to_thread.run_sync(_reading_uri, path))
     try:
         epoch, head = await trio.to_thread.run_sync(_identify, datastore, path)
         async with _finishing(SQLiteStore(datastore, epoch, Tail(head), None)) as store:
@@ -95,6 +99,21 @@ def _uri(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
+def _reading_uri(path: Path) -> str:
+    """For a reader SQLite puts an index beside the file; where it may not, it must be told that nobody writes to it."""
+    return _uri(path, "ro") if _is_folder_writable(path) or _has_tail(path) else f"{_uri(path, 'ro')}&immutable=1"
+
+
+def _is_folder_writable(path: Path) -> bool:
+    return os.access(path.resolve().parent, os.W_OK)
+
+
+def _has_tail(path: Path) -> bool:
+    """Whether events are in the write-ahead log that are not in the file: it is open, or was not closed cleanly."""
+    tail = path.resolve().with_name(f"{path.resolve().name}-wal")
+    return tail.exists() and tail.stat().st_size > 0
+
+
 def _refuse_foreign(path: Path) -> bool:
     """Before anything is written: what is there already must be a log. Whether there is. Raises StoreUnavailable."""
     if not path.exists():
@@ -102,13 +121,24 @@ def _refuse_foreign(path: Path) -> bool:
     if path.is_dir():
         raise StoreUnavailable(f"{path} is a folder, and no Callboard log")
     try:
-        with closing(sqlite3.connect(_uri(path, "ro"), uri=True)) as connection:
+        with closing(sqlite3.connect(_reading_uri(path), uri=True)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.Error as fault:
-        raise StoreUnavailable(f"{path} is not a Callboard log: {fault}") from fault
+        raise StoreUnavailable(_complaint(path, fault)) from fault
     if tables and IDENTITY not in tables:
         raise StoreUnavailable(f"{path} is not a Callboard log: it is another program's database")
     return bool(tables)
+
+
+def _complaint(path: Path, fault: sqlite3.Error) -> str:
+    """Why the file cannot be read: what is no database, and what only may not be read, are two things."""
+    # The lower byte of the code is its kind (sqlite.org/rescode.html); other faults than SQLite's own have none.
+    if getattr(fault, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return f"{path} is not a Callboard log: {fault}"
+    if _has_tail(path) and not _is_folder_writable(path):
+        reason = f"its newest events are in {path.name}-wal, and to read those its folder must be writable"
+        return f"the log {path} cannot be read: {reason}; copy both files into a folder of yours and read them there"
+    return f"the log {path} cannot be read: {fault}; see that you may read it, and what begins like it in its folder"
 
 
 def _prepare(datastore: LogDatastore, recorder: LogRecorder, path: Path) -> tuple[str, int]:
