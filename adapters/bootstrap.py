@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+import structlog
 import trio
 from quart import Blueprint
 
@@ -49,6 +50,7 @@ DECIDERS: Mapping[Category, AnyDecider] = {
     Category.CALL: call,
 }
 
+log = structlog.get_logger("callboard")
 
 PING_INTERVAL = 20.0
 """Seconds between two pings, or a quarter of a shorter silence limit."""
@@ -137,6 +139,7 @@ async def serve(
     """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting."""
     settle_interpreter()
     model, tls = language_model(settings), _tls(settings)
+    warn_of_clear_text(settings)
     async with open_callboard(settings, model) as system:
         door, tokens = _entrance(settings, system.clock)
         app = create_app(system, _web_settings(settings, model), deciders=DECIDERS, door=door, more=[tokens])
@@ -156,6 +159,17 @@ async def serve(
             refused = fault.filename or ", ".join(binds)
             reason = f"cannot listen on {refused}: {fault.strerror or fault}; choose another with --bind"
             raise BadSetting((reason,)) from fault
+
+
+def warn_of_clear_text(settings: Settings) -> None:
+    """One record where others may listen in on the way, unless there is a proxy, which nobody can see from here."""
+    exposed = [str(bind) for bind in settings.bind if not bind.is_loopback]
+    if exposed and settings.tls_cert is None:
+        log.warning(
+            "tokens and passwords travel in clear unless a proxy encrypts; "
+            "set CALLBOARD_TLS_CERT and CALLBOARD_TLS_KEY, or let a proxy do it",
+            bind=exposed,
+        )
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
+import structlog
 import trio
 import typer
 from rich.console import Console
@@ -49,6 +50,8 @@ Stream = Annotated[
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs")]
 DEFAULT_STORE = "sqlite:///callboard.db"
+
+log = structlog.get_logger("callboard")
 
 
 def main() -> None:
@@ -127,21 +130,26 @@ def serve(**flags: Any) -> None:
 
         shutdown = trio.Event()
         async with trio.open_nursery() as signals:
-            signals.start_soon(_set_on_signal, shutdown)
+            signals.start_soon(_set_on_signal, shutdown, settings.log_format)
             async with trio.open_nursery() as serving:
                 for url in await serving.start(bootstrap.serve, settings, shutdown):
                     print(f"Callboard listens on {url}", flush=True)
                 print(f"The log is {settings.store}", flush=True)
             signals.cancel_scope.cancel()
+        log.info("stopped")
 
     run(work)
 
 
-async def _set_on_signal(shutdown: trio.Event) -> None:
+async def _set_on_signal(shutdown: trio.Event, log_format: LogFormat) -> None:
     """A signal asks the server to finish; Ctrl-C, pressed again, ends it at once."""
+    said = "Callboard finishes what is under way and stops; Ctrl-C ends it at once"
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for number in signals:
-            print("Callboard finishes what is under way and stops; Ctrl-C ends it at once", file=sys.stderr)
+            if log_format is LogFormat.JSON:
+                log.info(said, signal=signal.Signals(number).name)
+            else:
+                print(said, file=sys.stderr)
             if shutdown.is_set() and number == signal.SIGINT:
                 raise KeyboardInterrupt
             shutdown.set()

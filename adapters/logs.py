@@ -8,6 +8,7 @@ hold what people said, and keys.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from functools import partial
 from io import StringIO
@@ -54,7 +55,12 @@ def configure(*, as_json: bool) -> None:
 def _renderer(*, as_json: bool) -> Processor:
     if as_json:
         return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback)
+    return structlog.dev.ConsoleRenderer(colors=_may_be_colored(), exception_formatter=_write_traceback)
+
+
+def _may_be_colored() -> bool:
+    """On a terminal, unless its user wants none (no-color.org)."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _redact(_logger: Any, _method: str, fields: EventDict, *, one_line: bool) -> EventDict:

@@ -110,6 +110,28 @@ def test_a_console_shows_a_traceback_on_lines_of_its_own() -> None:
     assert "Traceback (most recent call last):" in text.splitlines()
 
 
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("out", "no_color", "is_colored"),
+    [(Terminal(), "", True), (Terminal(), "1", False), (StringIO(), "", False)],
+    ids=["terminal", "NO_COLOR", "file"],
+)
+def test_a_console_has_colors_on_a_terminal_alone_and_where_they_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, out: StringIO, no_color: str, is_colored: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    with redirect_stderr(out):
+        logs.configure(as_json=False)
+        structlog.get_logger("callboard.test").info("said", number=3)
+        logging.getLogger("callboard.server").warning("of the standard library")
+    assert "said" in out.getvalue()
+    assert ("\x1b[" in out.getvalue()) == is_colored
+
+
 # --- no secrets -------------------------------------------------------------------------------------------------
 
 opaque = st.text(string.ascii_letters + string.digits + "-._~%+/", min_size=10, max_size=60).filter(

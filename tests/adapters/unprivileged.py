@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,5 +40,6 @@ def open_way_to(path: Path) -> Iterator[None]:
         folder.chmod(mode)
 
 
+@cache
 def _may_be_imported() -> bool:
     return callboard("--help")[0] == 0
