@@ -15,6 +15,10 @@ from core.messages import Recorded
 
 UNKNOWN: Final = object()
 """In place of a stream's state where nobody has told it yet."""
+MOST_HELD_BYTES = 16 * 2**20
+"""Bytes of such records, about: their frames, which are as large as what they tell of a stream's state."""
+RECORD_COST = 500
+"""Bytes a record counts, beside its frames."""
 MOST_HELD = 10_000
 """Records kept for a listener that has joined but does not hear yet; beyond it is closed and may resume."""
 TRY_AGAIN_LATER = 4008
@@ -59,14 +63,24 @@ class Membership:
 
 
 class Shown:
-    """One record as it is shown: rendered once for each dialect. `state` is the stream's after it, once it is known."""
+    """One record as it is shown: rendered once for each dialect. `state` is the stream's after it, once it is known.
 
-    __slots__ = ("_rendered", "record", "state")
+    `held` is what it weighed when it was put by for those who join.
+    """
+
+    __slots__ = ("_rendered", "held", "record", "state")
 
     def __init__(self, record: Recorded) -> None:
         self.record = record
         self.state: Any = UNKNOWN
+        self.held = 0
         self._rendered: dict[int, tuple[Frame | None, Close | None]] = {}
+
+    @property
+    def weight(self) -> int:
+        """Bytes it holds, about."""
+        bodies = [len(frame.body) for frame, _ in self._rendered.values() if frame is not None]
+        return RECORD_COST + sum(bodies)
 
     def on(self, dialect: Dialect) -> tuple[Frame | None, Close | None]:
         """The frame, and the farewell. Raises what the dialect raises."""
@@ -90,7 +104,7 @@ class Topic:
         self._state: Any = UNKNOWN
         self._version: int | None = None
         self._held: deque[Shown] = deque()
-        self._released = 0
+        self._released = self._holding = 0
         self._joining: dict[Membership, None] = {}
         self._ahead: dict[int, dict[Membership, Any]] = {}
         self._groups: dict[int, dict[Membership, None]] = {}
@@ -145,14 +159,14 @@ class Topic:
     def deliver(self, record: Recorded) -> None:
         """Show one record of this stream to all who hear it."""
         shown = Shown(record)
-        if self._joining:
-            self._hold(shown)
         self._come_level(record.version - 1)
         if self._version is not None and record.version > self._version:
             self._state, self._version = self._decider.fold(self._state, (record.event,)), record.version
             shown.state = self._state
             for group in list(self._groups.values()):
                 self._show(list(group), shown)
+        if self._joining:
+            self._hold(shown)
         self._come_level(record.version)
 
     def _come_level(self, version: int) -> None:
@@ -177,15 +191,17 @@ class Topic:
     def _hold(self, shown: Shown) -> None:
         """Keep it for those who join. Whoever has joined too long ago is too far behind."""
         self._held.append(shown)
-        oldest = self._released + len(self._held) - MOST_HELD
-        for membership in [*takewhile(lambda member: member.first < oldest, self._joining)]:
-            self._dismiss(membership, TRY_AGAIN_LATER, "too far behind; resume with since")
+        shown.held = shown.weight
+        self._holding += shown.held
+        while len(self._held) > MOST_HELD or (self._holding > MOST_HELD_BYTES and len(self._held) > 1):
+            for membership in [*takewhile(lambda member: member.first <= self._released, self._joining)]:
+                self._dismiss(membership, TRY_AGAIN_LATER, "too far behind; resume with since")
 
     def _release(self) -> None:
         """Let go of what nobody who joins has to see."""
         first = next((member.first for member in self._joining), self._released + len(self._held))
         while self._released < first and self._held:
-            self._held.popleft()
+            self._holding -= self._held.popleft().held
             self._released += 1
 
     def _dismiss(self, membership: Membership, code: int, reason: str) -> None:

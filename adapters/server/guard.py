@@ -179,7 +179,7 @@ class GuardedServer(TCPServer):
                     await self._write(data)
             case Closed():
                 await self._close()
-                await self.protocol.handle(Closed())
+                await self._over()
             case Updated(idle):
                 self._rest(idle=idle)
             case _:
@@ -204,13 +204,18 @@ class GuardedServer(TCPServer):
                 with trio.fail_after(self._lines.limits.write_deadline):
                     await self.stream.send_all(data[start : start + MOST_WRITTEN])
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):  # it is being closed
-            await self.protocol.handle(Closed())
+            await self._over()
         except trio.TooSlowError:
             self._wire.abort()
-            await self.protocol.handle(Closed())
+            await self._over()
         except trio.Cancelled:
             self._wire.abort()
             raise
+
+    async def _over(self) -> None:
+        """Nothing more can be written: nobody waits for what comes, nor for the answer before the next request."""
+        self._http.cancel()
+        await self.protocol.handle(Closed())
 
 
 class OneProtocol(H11Protocol):
@@ -218,6 +223,13 @@ class OneProtocol(H11Protocol):
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """An `Upgrade: h2c` is ignored, as a server may (RFC 9110, 7.8)."""
+
+    async def _maybe_recycle(self) -> None:
+        """An answer is complete. Quart cancels itself when it is told so, which must not leave us in between."""
+        with trio.move_on_after(LAST_WORDS, shield=True) as patience:
+            await super()._maybe_recycle()
+        if patience.cancelled_caught:
+            await self.send(Closed())
 
     async def _create_stream(self, request: h11.Request) -> None:
         if status := _refusal(request):
@@ -228,8 +240,7 @@ class OneProtocol(H11Protocol):
         target, version = request.target, request.http_version
         request = h11.Request(method=request.method, target=target, headers=headers, http_version=version)
         link: Link = self.connection_state[LINK]
-        if early := self.connection.trailing_data[0]:  # frames that came together with the handshake, if it is one
-            link.early = bytes(early)
+        link.early = bytes(self.connection.trailing_data[0])  # frames that came with the handshake, if it is one
         await super()._create_stream(request)
         if isinstance(self.connection, H11WSConnection):
             self.connection.buffer.clear()

@@ -142,7 +142,10 @@ class Link:
 
     def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run a task of this connection's beside it; an exception closes the connection, and nothing else."""
-        self._nursery.start_soon(self._contained, task)
+        try:
+            self._nursery.start_soon(self._contained, task)
+        except RuntimeError:  # the server has ended already, and all its connections with it
+            self.finish()
 
     async def _contained(self, task: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -50,6 +50,8 @@ INVALID_PAYLOAD = "Invalid token payload"
 PUBLIC_PATHS = frozenset({"/health", "/ready", "/token", "/test-token"})
 PUBLIC_FOLDERS = ("/static/",)
 
+LEEWAY = 30 * 1_000_000
+"""µs that the clock of who makes tokens may be ahead of ours."""
 MOST_TOKEN_CHARACTERS = 8192
 MOST_SUBJECT_CHARACTERS = 256
 END_OF_TIME = 253_402_300_800
@@ -157,7 +159,7 @@ def _visitor(claims: Mapping[str, Any], now: int) -> Visitor:
     expires_at, not_before, issued_at = (_time(claims, name) for name in ("exp", "nbf", "iat"))
     if expires_at is not None and expires_at <= now:
         raise TurnedAway(INVALID_TOKEN)
-    if any(time is not None and time > now for time in (not_before, issued_at)):
+    if any(time is not None and time > now + LEEWAY for time in (not_before, issued_at)):
         raise TurnedAway(INVALID_TOKEN)
     named = claims.get("roles")
     roles = roles_named([claims.get("role"), *(named if isinstance(named, list) else ())])
@@ -169,7 +171,7 @@ def _subject(claims: Mapping[str, Any]) -> str:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject.strip() or not subject.isprintable():
         raise TurnedAway(INVALID_PAYLOAD)
-    if len(subject) > MOST_SUBJECT_CHARACTERS:
+    if len(subject) > MOST_SUBJECT_CHARACTERS or subject == ANYBODY.principal:  # that is nobody's name
         raise TurnedAway(INVALID_PAYLOAD)
     return subject
 

@@ -7,7 +7,7 @@ each read, folded and rendered once for all who need it, and kept while there is
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import trio
@@ -24,6 +24,8 @@ LEAF = 100
 """Records in a leaf."""
 READ_AT_ONCE = 1000
 """Records read at a time where they are folded only."""
+CHUNK = 64 * 1024
+"""Bytes joined for one client at a time."""
 MOST_KEPT = 64 * 2**20
 """Bytes of leaves kept, about."""
 RECORD_COST = 600
@@ -54,16 +56,29 @@ class Leaf:
 
     def add(self, records: list[Recorded]) -> None:
         self.records += records
-        self.weight += RECORD_COST * len(records)
+        self.weight += RECORD_COST * len(records)  # and their text, about as much as their frames: see Retold
 
-    def shown(self, dialect: Dialect, after: int, until: int, connection_id: str) -> bytes:
-        """The frames of versions above `after` up to `until` that are for this connection, as one text of bytes."""
+    def shown(self, dialect: Dialect, after: int, until: int, connection_id: str) -> Iterator[bytes]:
+        """The frames of versions above `after` up to `until` that are for this connection, some joined at a time."""
         retold = self._retold.get(id(dialect))
         if retold is None:
             retold = self._retold[id(dialect)] = Retold(dialect, self.state)
-        self.weight += retold.render(self.records, self._decider)
+        self.weight += 2 * retold.render(self.records, self._decider)  # the frames, and about as much in the records
         pieces = retold.pieces[after - self.first : until - self.first]
-        return b"".join([frame for frame, to, origin in pieces if is_for(to, origin, connection_id)])
+        return joined(frame for frame, to, origin in pieces if is_for(to, origin, connection_id))
+
+
+def joined(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """Frames, as many together as make CHUNK bytes: a copy for one client is never larger, but for a single frame."""
+    some, size = list[bytes](), 0
+    for frame in frames:
+        if some and size + len(frame) > CHUNK:
+            yield b"".join(some)
+            some, size = [], 0
+        some.append(frame)
+        size += len(frame)
+    if size:
+        yield b"".join(some)
 
 
 Piece = tuple[bytes, Reach, str]
@@ -80,8 +95,9 @@ class Retold:
         """Render those that are not rendered yet; returns their bytes."""
         size = 0
         for record in records[len(self.pieces) :]:
-            self._state = decider.fold(self._state, (record.event,))
-            piece = _piece(self._dialect.render(record, self._state), record.stamp.origin)
+            state = decider.fold(self._state, (record.event,))
+            piece = _piece(self._dialect.render(record, state), record.stamp.origin)
+            self._state = state  # together with the piece: a record whose rendering failed is folded again
             self.pieces.append(piece)
             size += len(piece[0])
         return size
@@ -100,6 +116,11 @@ class Recollection:
         self._kept = 0
         self._readers: dict[StreamName, Reader] = {}
 
+    @property
+    def kept(self) -> int:
+        """Bytes of leaves kept, about."""
+        return self._kept
+
     async def retell(
         self, recall: Recall, dialect: Dialect, *, connection_id: str, begin: Callable[[Any], None], show: Show
     ) -> None:
@@ -116,10 +137,12 @@ class Recollection:
                 begun = True
             if leaf.last < end:  # the log ends earlier than was said
                 until = end = leaf.last
-            frames = leaf.shown(dialect, version, end, connection_id)
+            chunks = leaf.shown(dialect, version, end, connection_id)
+            self._keep((recall.stream, leaf.first // LEAF), leaf)  # now that it is known what its frames weigh
             version = end
-            if frames and not await show(frames):
-                return
+            for chunk in chunks:
+                if not await show(chunk):
+                    return
 
     async def _leaf(self, stream: StreamName, version: int, until: int) -> Leaf:
         """The leaf that holds what is behind `version`, at least up to `until`. One task reads a stream at a time."""
@@ -155,14 +178,19 @@ class Recollection:
         return Leaf(index * LEAF, state, decider)
 
     def _keep(self, key: tuple[StreamName, int], leaf: Leaf) -> None:
-        """Keep it as the newest in use; the ones longest out of use go."""
+        """Keep it as the newest in use; the ones longest out of use go, but never this one."""
+        other = self._leaves.get(key)
+        if other is not None and other is not leaf:
+            self._kept -= other.counted
+            other.counted = 0
         self._leaves[key] = leaf
         self._leaves.move_to_end(key)
         self._kept += leaf.weight - leaf.counted
         leaf.counted = leaf.weight
-        while self._kept > self._most_kept:
+        while self._kept > self._most_kept and len(self._leaves) > 1:
             _, oldest = self._leaves.popitem(last=False)
             self._kept -= oldest.counted
+            oldest.counted = 0  # whoever reads it now may put it back
 
 
 class Reader:
@@ -183,9 +211,9 @@ async def replay_wide(
         if not records:
             return
         since = records[-1].position
-        body = b"".join(_wide_frames(records, dialect, topic, connection_id))
-        if body and not await show(body):
-            return
+        for chunk in joined(_wide_frames(records, dialect, topic, connection_id)):
+            if not await show(chunk):
+                return
 
 
 def _wide_frames(records: list[Recorded], dialect: Dialect, topic: str, connection_id: str) -> Iterator[bytes]:

@@ -265,7 +265,7 @@ class Socket:
     async def _show(self, frames: bytes) -> bool:
         is_open = await self._link.outlet.room(len(frames))
         self._link.write(frames)
-        return is_open
+        return is_open and not self._link.closing
 
 
 def log_crash(error: Exception, dialect: Dialect, handshake: Handshake) -> None:

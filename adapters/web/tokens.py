@@ -141,8 +141,10 @@ class Guesses:
 
 
 async def _credentials() -> tuple[str, str]:
-    """Name and password of the request's form. Raises Problem 413, 422."""
-    if len(await request.get_data()) > MOST_FORM_BYTES:
+    """Name and password of the request's form. Raises Problem 411, 413, 422."""
+    if "Transfer-Encoding" in request.headers:
+        raise Problem(411, "A log-in states its length")  # so that too much is refused before any of it is kept
+    if (request.content_length or 0) > MOST_FORM_BYTES or len(await request.get_data()) > MOST_FORM_BYTES:
         raise Problem(413, "Request Entity Too Large")
     form = await request.form
     if missing := [field for field in ("username", "password") if field not in form]:

@@ -370,3 +370,19 @@ def test_a_listener_that_cannot_be_closed_keeps_nobody_else_from_being_closed() 
     log.deliver()
     assert [ear.closes for ear in ears] == [[], [1011], [], [1011]]
     assert log.audiences.count(TALLY) == 0
+
+
+class Loud(Plain):
+    """A dialect whose frames are a mebibyte each."""
+
+    def render(self, record: Recorded, state: Tally) -> Frame | None:
+        return Frame(b"x" * 2**20)
+
+
+def test_what_is_held_for_a_slow_joiner_is_bounded_in_bytes_too() -> None:
+    log, slow, quick, loud = Log(), Ear("boot.1"), Ear("boot.2"), Loud()
+    log.audiences.join(TALLY, loud, slow)
+    log.member(loud, quick)
+    log.deliver(*[None] * 20)
+    assert slow.closes == [4008]
+    assert (len(quick.heard), quick.closes) == (20, [])

@@ -291,10 +291,13 @@ export class Callboard extends EventTarget {
     this.state = "connecting";
     const { token, WebSocket } = this.#options;
     let given, socket;
+    const connecting = () => this.#start("connect", CONNECTED_WITHIN, () => this.#drop(SILENT, "no connection in time"));
+    connecting(); // whoever makes tokens may never answer
     try {
       given = await (typeof token === "function" ? token({ expired: this.#expired }) : token);
     } catch (cause) {
       if (attempt !== this.#attempt) return;
+      this.#stop("connect");
       this.#tell("error", { kind: "token", cause });
       return this.#wait(ABNORMAL, "no token");
     }
@@ -312,7 +315,7 @@ export class Callboard extends EventTarget {
     on("open", () => this.#opened());
     on("message", (event) => this.#receive(event.data));
     on("close", (event) => this.#lost(event.code, event.reason));
-    this.#start("connect", CONNECTED_WITHIN, () => this.#drop(SILENT, "no connection in time"));
+    connecting();
   }
 
   #opened() {

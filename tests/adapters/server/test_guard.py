@@ -6,14 +6,14 @@ Each test drives a real `callboard serve` by raw sockets, as well-behaved client
 from __future__ import annotations
 
 import random
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 import trio
 
 from tests.adapters.server.conftest import HANDSHAKE_DEADLINE, Running
 from tests.adapters.server.process import ServerProcess, until
-from tests.adapters.server.raw import KEY, Answer, Gone, Wire, close, handshake, heartbeat, request, speech
+from tests.adapters.server.raw import KEY, PATIENCE, Answer, Gone, Wire, close, handshake, heartbeat, request, speech
 
 GARBAGE = random.Random(7).randbytes(1500)
 
@@ -321,3 +321,49 @@ async def test_places_are_given_back_however_a_socket_ends(running: Running) -> 
         await server.down_to(0, id, 3)
     async with server.talk(id) as wire:
         await server.answers(wire, "served")
+
+
+async def test_who_asks_several_things_at_once_and_goes_leaves_nothing_behind(server: ServerProcess) -> None:
+    before = server.sockets
+    for _ in range(50):
+        async with server.connect() as hasty:
+            await hasty.send(request("/health") * 3)
+    await until(lambda: server.sockets <= before, PATIENCE)
+
+
+@pytest.mark.parametrize("body", [b"", b"12345"])
+async def test_an_answer_before_the_body_is_whole_ends_the_connection(server: ServerProcess, body: bytes) -> None:
+    async with server.connect() as slow:
+        began = trio.current_time()
+        await slow.send(request("/nowhere", "Content-Length: 10", method="POST") + body)
+        assert (await slow.answer()).status == 404
+        await slow.gone()
+        assert trio.current_time() - began < HANDSHAKE_DEADLINE
+
+
+async def test_who_is_reset_while_told_that_the_server_is_full_harms_nobody(running: Running) -> None:
+    server = running(CALLBOARD_MAX_CONNECTIONS="1")
+    async with AsyncExitStack() as stack:
+        for _ in range(66):
+            await stack.enter_async_context(server.connect())
+        for _ in range(30):
+            async with server.connect() as refused:
+                refused.vanish()
+    with trio.fail_after(PATIENCE):
+        while True:
+            async with server.connect() as other:
+                await other.send(request("/health"))
+                with suppress(Gone):
+                    if (await other.answer()).status == 200:
+                        break
+
+
+async def test_what_came_with_a_request_is_not_taken_for_frames_of_a_later_handshake(server: ServerProcess) -> None:
+    id = await server.opened()
+    both = request("/health") + handshake(f"/api/ws/conversations/{id}")
+    async with server.connect() as hasty:
+        await hasty.send(both)
+        assert (await hasty.answer()).status == 200
+        assert (await hasty.answer()).status == 101
+        assert (await hasty.told("state_update"))["type"] == "state_update"
+        await server.answers(hasty, "still")
