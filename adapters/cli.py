@@ -8,9 +8,11 @@ from __future__ import annotations
 import inspect
 import io
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import structlog
@@ -60,7 +62,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(standalone_mode=False, prog_name="callboard"))
     except BaseException as error:  # noqa: BLE001  # what is no user's fault is raised again
         sys.exit(_exit_code(sole(error)))
 
@@ -79,7 +81,7 @@ def _exit_code(error: BaseException) -> int | str | None:
             print(error.format_message())
             return 2
         case TyperException():
-            print(f"callboard: {error.format_message()} See callboard --help.", file=sys.stderr)
+            print(f"callboard: {usage_complaint(error)}", file=sys.stderr)
             return 2
         case Exception() if (lines := complaints(error)) is not None:
             for line in lines:
@@ -87,6 +89,31 @@ def _exit_code(error: BaseException) -> int | str | None:
             return 1
         case _:
             raise error
+
+
+_WORDING = (
+    (re.compile(r"Input should be (a valid (?:integer|number)), unable to parse string as an? \w+"), r"write \1"),
+    (re.compile(r"Input should be (.+)"), r"write a number \1"),
+    (re.compile(r"Value error, "), ""),
+)
+"""What the libraries say of a value, and what we say."""
+
+
+def usage_complaint(error: TyperException) -> str:
+    """What is wrong with a command as it was typed, and whose help tells how to type it."""
+    said = error.format_message().strip().rstrip(".")
+    for pattern, wording in _WORDING:
+        said = pattern.sub(wording, said)
+    return f"{said}. See `{' '.join(('callboard', *_command_typed(sys.argv[1:]), '--help'))}`."
+
+
+def _command_typed(words: Sequence[str]) -> Iterator[str]:
+    """The names of the command among the words: the error does not always know it."""
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        if (command := getattr(command, "commands", {}).get(word)) is None:
+            return
+        yield word
 
 
 def complaints(error: BaseException) -> tuple[str, ...] | None:
@@ -102,6 +129,21 @@ def complaints(error: BaseException) -> tuple[str, ...] | None:
             return (f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",)
         case _:
             return None
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"callboard {version('callboard')}")
+        raise typer.Exit
+
+
+@app.callback()
+def callboard(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version, and stop")
+    ] = False,
+) -> None:
+    """Event-sourced actor server for live conversations."""
 
 
 def run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -188,12 +189,36 @@ def test_what_a_terminal_would_obey_is_not_shown_as_it_is(run: Run, tmp_path: Pa
         assert not {"\x1b", "\x9b"} & set(out)
 
 
-@pytest.mark.parametrize("arguments", [("bogus",), ("serve", "--bogus"), ("replay", "x", "--at", "y")])
-def test_a_command_that_cannot_be_understood_is_one_line(run: Run, arguments: tuple[str, ...]) -> None:
-    code, _, err = run(*arguments)
-    assert code == 2
-    assert err.startswith("callboard: ")
-    assert len(err.splitlines()) == 1
+INTEGER = "Invalid value for '--at': write a valid integer"
+ROLES = "'client', 'operator', 'auditor'"
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason", "command"),
+    [
+        ("bogus", "No such command 'bogus'", "callboard"),
+        ("log bogus", "No such command 'bogus'", "callboard log"),
+        ("serve --bogus", "No such option: --bogus (Possible options: --host)", "callboard serve"),
+        ("serve --bind", "Option '--bind' requires an argument", "callboard serve"),
+        ("replay", "Missing argument 'stream'", "callboard replay"),
+        ("replay x --at y", INTEGER, "callboard replay"),
+        ("demo --pace x", "Invalid value for '--pace': write a valid number", "callboard demo"),
+        (
+            "log tail --last -3",
+            "Invalid value for '--last' / '-n': write a number greater than or equal to 0",
+            "callboard log tail",
+        ),
+        ("user add x --role y", f"Invalid value for '--role': 'y' is not one of {ROLES}", "callboard user add"),
+    ],
+)
+def test_a_command_that_cannot_be_understood_is_one_line_and_the_help_to_look_into(
+    run: Run, typed: str, reason: str, command: str
+) -> None:
+    assert run(*typed.split()) == (2, "", f"callboard: {reason}. See `{command} --help`.\n")
+
+
+def test_the_version_can_be_asked_for(run: Run) -> None:
+    assert run("--version") == (0, f"callboard {version('callboard')}\n", "")
 
 
 @pytest.mark.parametrize(
