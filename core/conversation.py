@@ -118,6 +118,18 @@ class Say(Struct, frozen=True, gc=False):
     target_vocabulary: tuple[str, ...] = ()
 
 
+class Ask(Struct, frozen=True, gc=False):
+    """A user's message to the assistant of a channel, where everybody shall see what it does about it.
+
+    It opens the conversation if nobody has: whoever asks names the thread, and need not begin it.
+    """
+
+    channel: str
+    message_id: str
+    reply_id: str
+    content: str
+
+
 class GiveReply(Struct, frozen=True, gc=False):
     """The assistant's words from outside: recorded and shown, no model asked."""
 
@@ -138,6 +150,26 @@ class AddReplyPiece(Struct, frozen=True, gc=False):
     reply_id: str
     attempt: int
     text: str
+
+
+class BeginReplyTool(Struct, frozen=True, gc=False):
+    """The model wants a tool run before it goes on. `arguments` are as it wrote them."""
+
+    reply_id: str
+    attempt: int
+    tool_call_id: str
+    name: str
+    arguments: str
+
+
+class EndReplyTool(Struct, frozen=True, gc=False):
+    """`result` is what the model is told of it, also where it failed."""
+
+    reply_id: str
+    attempt: int
+    tool_call_id: str
+    result: str
+    failed: bool = False
 
 
 class CompleteReply(Struct, frozen=True, gc=False):
@@ -173,7 +205,8 @@ class EndConversation(Struct, frozen=True, gc=False):
 
 Command = (
     OpenConversation | UpdateTranscript | RequestPhase | ReportSpeech | Say | GiveReply | BeginReply | AddReplyPiece
-    | CompleteReply | FailReply | JoinClient | LeaveClient | MigrateConversation | EndConversation
+    | CompleteReply | FailReply | JoinClient | LeaveClient | MigrateConversation | EndConversation | Ask
+    | BeginReplyTool | EndReplyTool
 )  # fmt: skip
 
 
@@ -263,13 +296,36 @@ class ClientLeft(Struct, frozen=True, gc=False):
     reason: str
 
 
+class ChannelChosen(Struct, frozen=True, gc=False):
+    """What the assistant does from here on is also published on this channel."""
+
+    channel: str
+
+
+class ReplyToolBegun(Struct, frozen=True, gc=False):
+    reply_id: str
+    attempt: int
+    tool_call_id: str
+    name: str
+    arguments: str
+
+
+class ReplyToolEnded(Struct, frozen=True, gc=False):
+    reply_id: str
+    attempt: int
+    tool_call_id: str
+    result: str
+    failed: bool
+
+
 class ConversationMigrated(Struct, frozen=True, gc=False):
     """From here on the WebSocket API knows this conversation too."""
 
 
 Event = (
     InterimHeard | FinalHeard | ReplyPieceAdded | PhaseEntered | MessageSaid | SpeechReported | ReplyBegun | ReplyFailed
-    | ReplyInterrupted | ClientJoined | ClientLeft | ConversationOpened | ConversationMigrated
+    | ReplyInterrupted | ClientJoined | ClientLeft | ConversationOpened | ConversationMigrated | ChannelChosen
+    | ReplyToolBegun | ReplyToolEnded
 )  # fmt: skip
 
 
@@ -308,7 +364,10 @@ class Reply(Struct, frozen=True):
 
 
 class Conversation(Struct, frozen=True):
-    """`phase` None: nobody has opened it. `replies`: the first is being drafted, the others wait their turn."""
+    """`phase` None: nobody has opened it. `replies`: the first is being drafted, the others wait their turn.
+
+    `channel` is where what the assistant does is published too, None for nowhere.
+    """
 
     phase: Phase | None = None
     personality: str = ""
@@ -323,6 +382,7 @@ class Conversation(Struct, frozen=True):
     message_count: int = 0
     replies: tuple[Reply, ...] = ()
     clients: tuple[str, ...] = ()
+    channel: str | None = None
 
     @property
     def is_legacy(self) -> bool:
@@ -345,21 +405,26 @@ class Conversation(Struct, frozen=True):
 # --- decide -----------------------------------------------------------------------------------------------------
 
 
+HAS_ENDED = Rejected("conversation_ended", "The conversation has ended")
+
+
 def decide(state: Conversation, command: Command) -> tuple[Event, ...] | Rejected:
     """What happens when `command` meets `state`; () when events overtook it (effects, leaves, late joins)."""
     match command:
         case OpenConversation():
             return _open(state, command)
+        case Ask():
+            return _ask(state, command)
         case _ if state.phase is None:
             return Rejected("conversation_not_found", "Conversation not found")
         case LeaveClient():
             return _leave(state, command)
         case JoinClient() if state.phase is Phase.ENDED:
             return ()  # it is shown the end; the log of what is over does not grow by it
-        case BeginReply() | AddReplyPiece() | CompleteReply() | FailReply():
+        case BeginReply() | AddReplyPiece() | BeginReplyTool() | EndReplyTool() | CompleteReply() | FailReply():
             return _draft(state, command)
         case _ if state.phase is Phase.ENDED:
-            return Rejected("conversation_ended", "The conversation has ended")
+            return HAS_ENDED
         case _:
             return _converse(state, state.phase, command)
 
@@ -377,7 +442,7 @@ Conversing = (
     UpdateTranscript | RequestPhase | ReportSpeech | Say | GiveReply | JoinClient | MigrateConversation
     | EndConversation
 )  # fmt: skip
-Drafting = BeginReply | AddReplyPiece | CompleteReply | FailReply
+Drafting = BeginReply | AddReplyPiece | BeginReplyTool | EndReplyTool | CompleteReply | FailReply
 
 
 def _converse(state: Conversation, phase: Phase, command: Conversing) -> tuple[Event, ...] | Rejected:
@@ -433,6 +498,20 @@ def _say(state: Conversation, phase: Phase, command: Say) -> tuple[Event, ...] |
     return (*steps[:-1], said, *steps[-1:])
 
 
+def _ask(state: Conversation, command: Ask) -> tuple[Event, ...] | Rejected:
+    if state.phase is Phase.ENDED:
+        return HAS_ENDED
+    before: list[Event] = []
+    if state.phase is None:
+        before.append(ConversationOpened("friendly_neutral", "daily", None, None, "channels"))
+    if state.channel != command.channel:
+        before.append(ChannelChosen(command.channel))
+    for event in before:
+        state = evolve(state, event)
+    said = _say(state, state.phase or Phase.IDLE, Say(command.message_id, command.reply_id, command.content))
+    return said if isinstance(said, Rejected) else (*before, *said)
+
+
 def _request_phase(state: Conversation, phase: Phase, command: RequestPhase) -> tuple[Event, ...] | Rejected:
     if command.phase not in TRANSITIONS[phase]:
         return Rejected("illegal_transition", f"{phase} → {command.phase} is not a legal transition")
@@ -480,8 +559,12 @@ def _draft(state: Conversation, command: Drafting) -> tuple[Event, ...]:
                 *_walk(phase, (Phase.ERROR,)),
                 *_next_reply(state, Phase.ERROR),
             )
-        case AddReplyPiece() | CompleteReply() if command.attempt != reply.attempt:
+        case _ if command.attempt != reply.attempt:
             return ()
+        case BeginReplyTool(_, attempt, tool_call_id, name, arguments):
+            return (ReplyToolBegun(reply.reply_id, attempt, tool_call_id, name, arguments),)
+        case EndReplyTool(_, attempt, tool_call_id, result, failed):
+            return (ReplyToolEnded(reply.reply_id, attempt, tool_call_id, result, failed),)
         case AddReplyPiece():
             started = () if phase is Phase.SPEAKING else _walk(phase, (Phase.SPEAKING,))
             return (*started, ReplyPieceAdded(reply.reply_id, reply.attempt, reply.pieces, command.text))
@@ -552,6 +635,10 @@ def evolve(state: Conversation, event: Event) -> Conversation:
             )
         case ConversationMigrated():
             return replace(state, migrated=True)
+        case ChannelChosen(channel):
+            return replace(state, channel=channel)
+        case ReplyToolBegun() | ReplyToolEnded():
+            return state
         case _:
             assert_never(event)
 

@@ -108,6 +108,13 @@ def conversation_command(state: Conversation, choose: Choices) -> Any:
         case 12 | 13:
             legal = sorted(TRANSITIONS[state.phase] - {Phase.ENDED}) if state.phase else []
             return talks.RequestPhase(choose.near(legal, *sorted(Phase, reverse=True)), choose.mapping())
+        case 14 if choose.number(3) == 0:
+            return talks.Ask(choose.of("news", "sport"), "m7", "r7", choose.text())
+        case 14 if choose.number(2) == 0:
+            return choose.of(
+                talks.BeginReplyTool(reply_id, attempt, "c1", "get_weather", "{}"),
+                talks.EndReplyTool(reply_id, attempt, "c1", choose.text(), choose.of(False, True)),
+            )
         case 14:
             return talks.UpdateTranscript(choose.of(None, *TEXTS), choose.of(None, *TEXTS))
         case 15:

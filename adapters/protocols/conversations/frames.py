@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from adapters.protocols import wire
 from core.conversation import (
+    ChannelChosen,
     ClientJoined,
     ClientLeft,
     Conversation,
@@ -24,6 +25,8 @@ from core.conversation import (
     ReplyFailed,
     ReplyInterrupted,
     ReplyPieceAdded,
+    ReplyToolBegun,
+    ReplyToolEnded,
     Role,
     SpeechReported,
 )
@@ -73,7 +76,7 @@ def show(event: Event | CommandRejected, state: Conversation, *, deltas: bool) -
             return "connection_status", {"status": "disconnected", "client_count": client_count}
         case MessageSaid() | ReplyPieceAdded() | ReplyBegun() | ReplyInterrupted() | CommandRejected():
             return None
-        case ConversationOpened() | ConversationMigrated():
+        case ConversationOpened() | ConversationMigrated() | ChannelChosen() | ReplyToolBegun() | ReplyToolEnded():
             return None
         case _:
             assert_never(event)

@@ -7,6 +7,7 @@ import pytest
 
 from adapters.protocols.conversations import CONVERSATIONS, CONVERSATIONS_WITH_DELTAS, dialect_for
 from core.conversation import (
+    ChannelChosen,
     ClientJoined,
     ClientLeft,
     Conversation,
@@ -22,6 +23,8 @@ from core.conversation import (
     ReplyFailed,
     ReplyInterrupted,
     ReplyPieceAdded,
+    ReplyToolBegun,
+    ReplyToolEnded,
     Role,
     SpeechReported,
 )
@@ -35,6 +38,9 @@ STATE = Conversation(Phase.LISTENING, interim="th", transcript="hello")
 NOT_SHOWN = [
     ConversationOpened("p", "daily", None, None, "api"),
     ConversationMigrated(),
+    ChannelChosen("news"),
+    ReplyToolBegun("r1", 1, "c1", "get_weather", "{}"),
+    ReplyToolEnded("r1", 1, "c1", "{}", False),
     MessageSaid("m1", Role.USER, "hello", reply_id="r1"),
     ReplyInterrupted("r1", "so f"),
     CommandRejected("illegal_transition", "no"),
