@@ -263,9 +263,12 @@ def verify(
 def migrate(
     session_id: Annotated[str, typer.Argument(help="The session_id of a legacy conversation", show_default=False)],
     server: Annotated[str, typer.Option(help="The server that holds it")] = "http://127.0.0.1:8000",
+    token: Annotated[
+        str | None, typer.Option(envvar="CALLBOARD_TOKEN", help="Where the server asks who comes", show_default=False)
+    ] = None,
 ) -> None:
     """Move a legacy conversation (/api/conversation) to the WebSocket API; prints its conversation_id."""
-    print(migrate_at(server, session_id))
+    print(migrate_at(server, session_id, (token or "").strip() or None))
 
 
 @app.command()

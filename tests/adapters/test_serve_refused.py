@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 
 from adapters import cli
 from tests.adapters import unprivileged
+from tests.adapters.certificates import openssl, write_pems
 
 Refused = Callable[..., str]
 
@@ -81,45 +80,21 @@ def test_users_that_may_not_be_read_are_named(open_folder: Path) -> None:
 # --- TLS --------------------------------------------------------------------------------------------------------
 
 
-def openssl(*arguments: object) -> None:
-    if (program := shutil.which("openssl")) is None:
-        pytest.skip("there is no openssl to make a certificate with")
-    subprocess.run([program, *map(str, arguments)], check=True, capture_output=True)
-
-
-@pytest.fixture
-def pems(tmp_path: Path) -> Callable[[str], tuple[Path, Path]]:
-    """Makes a certificate and its key under a name."""
-
-    def pems(name: str) -> tuple[Path, Path]:
-        certificate, key = tmp_path / f"{name}.crt", tmp_path / f"{name}.key"
-        kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost")
-        openssl("req", "-x509", *kind, "-keyout", key, "-out", certificate)
-        return certificate, key
-
-    return pems
-
-
-Pems = Callable[[str], tuple[Path, Path]]
-
-
 def tls(certificate: Path, key: Path) -> tuple[str, ...]:
     return "--tls-cert", str(certificate), "--tls-key", str(key), *HERE
 
 
 @pytest.mark.parametrize("setting", ["CALLBOARD_TLS_CERT", "CALLBOARD_TLS_KEY"])
-def test_of_two_tls_files_the_one_that_is_missing_is_named(
-    refused: Refused, pems: Pems, tmp_path: Path, setting: str
-) -> None:
-    files = dict(zip(("CALLBOARD_TLS_CERT", "CALLBOARD_TLS_KEY"), pems("ours"), strict=True))
+def test_of_two_tls_files_the_one_that_is_missing_is_named(refused: Refused, tmp_path: Path, setting: str) -> None:
+    files = dict(zip(("CALLBOARD_TLS_CERT", "CALLBOARD_TLS_KEY"), write_pems(tmp_path, "ours"), strict=True))
     missing = tmp_path / "nope.pem"
     said = refused(*tls(*{**files, setting: missing}.values()))
     assert said == f"{setting}: {missing} is not there; name a PEM file"
     assert refused(*tls(*{**files, setting: tmp_path}.values())).startswith(f"{setting}: {tmp_path} is a folder; ")
 
 
-def test_a_tls_key_that_may_not_be_read_is_named(open_folder: Path, pems: Pems) -> None:
-    certificate, key = pems("ours")
+def test_a_tls_key_that_may_not_be_read_is_named(open_folder: Path) -> None:
+    certificate, key = write_pems(open_folder, "ours")
     certificate.chmod(0o644)
     key.chmod(0o000)
     code, _, err = unprivileged.callboard("serve", *tls(certificate, key))
@@ -128,9 +103,9 @@ def test_a_tls_key_that_may_not_be_read_is_named(open_folder: Path, pems: Pems) 
 
 
 def test_a_certificate_and_a_key_that_do_not_belong_together_are_named_without_jargon(
-    refused: Refused, pems: Pems, tmp_path: Path
+    refused: Refused, tmp_path: Path
 ) -> None:
-    (certificate, key), (_, other) = pems("ours"), pems("theirs")
+    (certificate, key), (_, other) = write_pems(tmp_path, "ours"), write_pems(tmp_path, "theirs")
     notes = tmp_path / "notes"
     notes.write_text("no PEM at all")
     for pair in ((key, certificate), (certificate, other), (notes, key), (certificate, notes)):
@@ -138,10 +113,8 @@ def test_a_certificate_and_a_key_that_do_not_belong_together_are_named_without_j
         assert refused(*tls(*pair)) == f"CALLBOARD_TLS_CERT: {reason}; name two PEM files that belong together"
 
 
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_pass_phrase(
-    refused: Refused, pems: Pems, tmp_path: Path
-) -> None:
-    certificate, key = pems("ours")
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_pass_phrase(refused: Refused, tmp_path: Path) -> None:
+    certificate, key = write_pems(tmp_path, "ours")
     encrypted = tmp_path / "encrypted.key"
     openssl("pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", encrypted)
     said = refused(*tls(certificate, encrypted))
