@@ -1,111 +1,265 @@
-"""Plays a dialogue over real sockets, as far as what happens in it can happen to a real server.
+"""Plays a dialogue over real sockets: the whole server, but for what models, tools and the outside do.
 
-Everything takes its time there. So before anything is made to happen, each client asks something twice and waits for
-the answers (`Sync`): what it sent before has then been dealt with, also where that took the actor two steps.
+What happens outside the sockets is taken from the dialect's stage: it says which commands that is, and they are told to
+the real actors. Between two lines that make something happen the server comes to rest, so that all has come that will.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, cast, get_args
 
 import trio
+import trio.testing
+from quart import websocket
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
+from actors.effects import Perform
+from actors.system import System, open_system
+from adapters.clients.wire import open_wire
+from adapters.clock import SystemClock, TimeOrderedIdentifiers
+from adapters.server.link import LinkLimits
+from adapters.server.serve import ServerLimits, serve
+from adapters.web.app import create_app, sockets_of
+from core import call, conversation, session
+from core.dialect import Close, Endpoint
+from core.identifiers import StreamName
+from core.messages import Accepted, Outcome, Recorded
+from core.ports import Subscription
+from eventstore.memory import MemoryStore
+from eventstore.subscription import LogSubscription
 from tests.dialogues.dialogue import Closed, Connect, Get, Leave, Line, Names, Outside, Send, Step
+from tests.dialogues.playing import strict
+from tests.dialogues.stage import DECIDERS, Stage
 
-Connecting = Callable[[str], AbstractAsyncContextManager[Any]]
-"""Opens the socket (tests/adapters/web/conftest.py) of an address in a dialogue."""
-Sync = Callable[[str], tuple[str, Callable[[dict[str, Any]], bool]]]
-"""With an id nobody has used: a frame to ask with, and how its answer is known."""
-Happen = Callable[[str], Awaitable[bool]]
-"""Lets happen what a `*` line says; False when it cannot happen to a real server."""
-
-
-@dataclass
-class LiveClient:
-    socket: Any
-    leave: trio.Event = field(default_factory=trio.Event)
-    unread: deque[dict[str, Any]] = field(default_factory=deque)
-    closed: bool = False
+PATIENCE = 5.0
+NOT_LIVE = (" is throttled", "* server restarts")
+"""What can be said to happen on a stage alone."""
 
 
-class LivePlay:
-    """One dialogue on one server. `left` is awaited when a client has gone."""
+def can_live(path: Path) -> bool:
+    """Whether the dialogue of this file can be played here."""
+    return not any(words in path.read_text() for words in NOT_LIVE)
 
-    def __init__(
-        self, connect: Connecting, sync: Sync, happen: Happen, left: Callable[[], Awaitable[None]], names: Names
-    ) -> None:
-        self._connect, self._sync, self._happen, self._left, self._names = connect, sync, happen, left, names
-        self._clients: dict[str, LiveClient] = {}
-        self._syncs = 0
 
-    async def play(self, lines: list[Line], called: str) -> int:
-        """How many lines could be played. Raises AssertionError, with the line, where it does not go as written."""
-        async with trio.open_nursery() as nursery:
-            for n, line in enumerate(lines):
-                try:
-                    if not await self._perform(line.step, nursery):
-                        nursery.cancel_scope.cancel()
-                        return n
-                except AssertionError as error:
-                    error.add_note(f"at {called}:{line.number}: {line.step}")
-                    raise
-            await self._come_level()
+class Client:
+    """One client; a task of its own holds its socket."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.got = deque[bytes | Close]()
+        self.left, self.gone, self.came = trio.Event(), trio.Event(), trio.Event()
+        self.wire: WebSocketConnection
+
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+        async with open_wire(self.url) as self.wire, trio.open_nursery() as nursery:
+            task_status.started()
+            nursery.start_soon(self._listen)
+            await self.left.wait()
             nursery.cancel_scope.cancel()
-        return len(lines)
+        self.gone.set()
 
-    async def _perform(self, step: Step, nursery: trio.Nursery) -> bool:
+    async def leave(self) -> None:
+        self.left.set()
+        await self.gone.wait()
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                self._note(str(await self.wire.get_message()).encode())
+        except ConnectionClosed as closed:
+            reason = closed.reason
+            assert reason is not None, "the connection broke"
+            self._note(Close(reason.code, reason.reason or ""))
+
+    def _note(self, what: bytes | Close) -> None:
+        self.got.append(what)
+        self.came.set()
+        self.came = trio.Event()
+
+    async def next(self) -> bytes | Close:
+        with trio.move_on_after(PATIENCE):
+            while not self.got:
+                await self.came.wait()
+        assert self.got, "got nothing"
+        return self.got.popleft()
+
+    async def ping(self) -> None:
+        """When this returns the server has read what was sent, and what it had written by then has come."""
+        if self.wire.closed is None and not self.left.is_set():
+            try:
+                await self.wire.ping()
+            except ConnectionClosed:
+                return
+
+
+class GatedStore(MemoryStore):
+    """Nobody hears what was recorded while the gate is closed."""
+
+    def __init__(self, epoch: str) -> None:
+        super().__init__(epoch)
+        self.gate = trio.Event()
+        self.gate.set()
+
+    def subscribe(self, *, after: int = 0) -> LogSubscription:
+        return cast(LogSubscription, GatedSubscription(super().subscribe(after=after), self))
+
+
+class GatedSubscription:
+    def __init__(self, inner: Subscription, store: GatedStore) -> None:
+        self._inner, self._store = inner, store
+
+    @property
+    def position(self) -> int:
+        return self._inner.position
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Recorded]]:
+        async for records in self._inner:
+            await self._store.gate.wait()
+            yield records
+
+
+class Theatre:
+    """A server whose effects wait for the dialogue, and the clients of one endpoint."""
+
+    def __init__(self, stage: Stage, system: System, store: GatedStore, url: str, path: str) -> None:
+        self._stage, self._system, self._store, self._url, self._path = stage, system, store, url, path
+        self._told: list[tuple[StreamName, Any, str | None]] = []
+        self._clients: dict[str, Client] = {}
+        stage.tell = self._remember  # type: ignore[method-assign]  # what the stage would do is done by the system
+        self._post, system.post = system.post, self._intercept  # type: ignore[method-assign]  # for outcomes one cannot cause
+
+    def _remember(self, stream: StreamName, command: Any, command_id: str | None = None, origin: str = "") -> Outcome:
+        del origin
+        self._told.append((stream, command, command_id))
+        return Accepted((), self._stage.actor(stream.id).state, 0)
+
+    def _intercept(self, stream: StreamName, command: Any, stamp: Any, settle: Any) -> None:
+        if stamp.origin and self._stage.next_outcomes:
+            settle(self._stage.next_outcomes.popleft())
+        else:
+            self._post(stream, command, stamp, settle)
+
+    async def perform(self, step: Step, names: Names, nursery: trio.Nursery) -> None:
         match step:
             case Get(who, frame):
-                got = await self._next(self._clients[who])
-                assert not self._names.differences(frame, got), got
-                return True
+                got = await self._clients[who].next()
+                assert isinstance(got, bytes), f"expected a frame, got {got}"
+                assert not names.differences(frame, strict(got)), got.decode()
             case Closed(who, code, reason):
-                assert await self._clients[who].socket.closed() == (code, reason)
-                self._clients.pop(who).leave.set()
-                return True
+                assert await self._clients[who].next() == Close(code, reason)
             case _:
-                await self._come_level()
-                return await self._act(step, nursery)
+                await self.rest()
+                self.nothing_unread()
+                await self._act(step, names, nursery)
 
-    async def _act(self, step: Connect | Send | Leave | Outside, nursery: trio.Nursery) -> bool:
+    async def _act(self, step: Connect | Send | Leave | Outside, names: Names, nursery: trio.Nursery) -> None:
         match step:
             case Connect(who, address):
-                self._clients[who] = await nursery.start(self._attend, self._names.fill(address))
+                await self._connect(who, names.fill(address), nursery)
             case Send(who, text):
-                binary, content = text.startswith("<binary> "), self._names.fill(text.removeprefix("<binary> "))
-                await self._clients[who].socket.wire.send_message(content.encode() if binary else content)
+                binary, content = text.startswith("<binary> "), names.fill(text.removeprefix("<binary> "))
+                await self._clients[who].wire.send_message(content.encode() if binary else content)
             case Leave(who):
-                self._clients.pop(who).leave.set()
-                await self._left()
+                await self._clients[who].leave()
             case Outside(what):
-                return await self._happen(self._names.fill(what))
-        return True
+                await self._happen(names.fill(what))
 
-    async def _attend(self, address: str, task_status: trio.TaskStatus[LiveClient]) -> None:
-        async with self._connect(address) as socket:
-            client = LiveClient(socket)
-            task_status.started(client)
-            await client.leave.wait()
+    async def _connect(self, who: str, address: str, nursery: trio.Nursery) -> None:
+        path, _, query = address.partition("?")
+        id = path.strip("/") or self._stage.id
+        place = self._path.replace(f"<{self._stage.parameter}>", id)
+        client = self._clients[who] = Client(f"{self._url}{place}{'?' + query if query else ''}")
+        await nursery.start(client.run)
 
-    async def _next(self, client: LiveClient) -> dict[str, Any]:
-        if client.unread:
-            return client.unread.popleft()
-        return dict(await client.socket.frame())
+    async def _happen(self, what: str) -> None:
+        self._stage.mirror(await self._store.read_all(limit=100_000))
+        self._stage.outside(what)
+        told, self._told = self._told, []
+        for stream, command, command_id in told:
+            await self._system.ask(stream, command, self._system.stamp(command_id=command_id))
+        if self._stage.lagging is None:
+            self._store.gate.set()
+        elif self._store.gate.is_set():
+            self._store.gate = trio.Event()
 
-    async def _come_level(self) -> None:
-        """What clients got without the dialogue saying so is found here."""
-        for _ in range(2):
-            for client in self._clients.values():
-                await self._ask(client)
-        assert not [unread for client in self._clients.values() for unread in client.unread], "got more than it says"
+    async def rest(self) -> None:
+        """Wait until nothing is on its way."""
+        await self._ping_all()
+        for record in await self._store.read_all(limit=100_000):
+            await self._system.look(record.stream)
+        with trio.fail_after(PATIENCE):
+            while self._stage.lagging is None and self._system.shown < self._store.head:
+                await trio.lowlevel.checkpoint()
+        await self._ping_all()
+        await trio.testing.wait_all_tasks_blocked(0.002)
 
-    async def _ask(self, client: LiveClient) -> None:
-        self._syncs += 1
-        frame, is_answer = self._sync(f"sync-{self._syncs}")
-        await client.socket.wire.send_message(frame)
-        while not is_answer(got := dict(await client.socket.frame())):
-            client.unread.append(got)
+    async def _ping_all(self) -> None:
+        for client in list(self._clients.values()):
+            await client.ping()
+
+    def nothing_unread(self) -> None:
+        unread = {who: list(client.got) for who, client in self._clients.items() if client.got}
+        assert not unread, f"got more than the dialogue says: {unread}"
+
+    async def leave(self) -> None:
+        for client in self._clients.values():
+            await client.leave()
+
+
+async def play_live(lines: Sequence[Line], stage: Stage, names: Names, endpoint: Endpoint, called: str) -> None:
+    """Raises AssertionError, with the line of the dialogue `called` so, where something else happens than it says."""
+    async with _theatre(stage, endpoint) as theatre, trio.open_nursery() as nursery:
+        for line in lines:
+            try:
+                await theatre.perform(line.step, names, nursery)
+            except AssertionError as error:
+                error.add_note(f"at {called}:{line.number}: {line.step}")
+                raise
+        await theatre.rest()
+        theatre.nothing_unread()
+        await theatre.leave()
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _theatre(stage: Stage, endpoint: Endpoint) -> AsyncIterator[Theatre]:
+    store = GatedStore(stage.epoch)
+    async with (
+        open_system(
+            store, deciders=DECIDERS, performers=_waiting(), clock=SystemClock(), identifiers=TimeOrderedIdentifiers()
+        ) as system,
+        trio.open_nursery() as nursery,
+    ):
+        app, shutdown = create_app(system, deciders=DECIDERS), trio.Event()
+        sockets = sockets_of(app)
+
+        async def talk(**path: str) -> None:
+            await sockets.talk(endpoint.dialect_for(websocket.args), path)
+
+        if endpoint.path not in {rule.rule for rule in app.url_map.iter_rules()}:
+            app.add_websocket(endpoint.path, "live", talk)
+        limits = ServerLimits(LinkLimits(), graceful_timeout=0.1)
+        child = partial(serve, app, ["127.0.0.1:0"], shutdown, limits=limits, drain=sockets.drain, tally=sockets.tally)
+        urls = await nursery.start(child)
+        yield Theatre(stage, system, store, urls[0].replace("http", "ws"), endpoint.path)
+        shutdown.set()
+
+
+def _waiting() -> Mapping[type, Perform]:
+    """Effects that are done by the dialogue, if at all."""
+
+    async def wait(effect: Any, state: Any, tell: Any) -> None:
+        del effect, state, tell
+        await trio.sleep_forever()
+
+    kinds = (kind for module in (conversation, session, call) for kind in _effects(module.Effect))
+    return dict.fromkeys(kinds, wait)
+
+
+def _effects(union: Any) -> Sequence[type]:
+    return get_args(union) or (union,)

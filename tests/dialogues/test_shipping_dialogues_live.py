@@ -37,7 +37,7 @@ from eventstore.memory import MemoryStore
 from tests.adapters.web.conftest import PATIENCE, Server
 from tests.dialogues.dialogue import Line, Names, read_dialogue
 from tests.dialogues.dialogue import Outside as Said
-from tests.dialogues.live import LivePlay
+from tests.dialogues.sockets import LivePlay
 from tests.dialogues.test_shipping_dialogues import FILES, envelope
 
 FAULTS = ("mailbox is", "log is", "command is", "server restarts", "A is throttled")
