@@ -37,7 +37,7 @@ from tests.dialogues.playing import strict
 from tests.dialogues.stage import DECIDERS, Stage
 
 PATIENCE = 5.0
-NOT_LIVE = (" is throttled", "* server restarts")
+NOT_LIVE = (" is throttled", "* server restarts", "* an hour passes")
 """What can be said to happen on a stage alone."""
 
 
@@ -128,14 +128,13 @@ class Theatre:
 
     def __init__(self, stage: Stage, system: System, store: GatedStore, url: str, path: str) -> None:
         self._stage, self._system, self._store, self._url, self._path = stage, system, store, url, path
-        self._told: list[tuple[StreamName, Any, str | None]] = []
+        self._told: list[tuple[StreamName, Any, str | None, str]] = []
         self._clients: dict[str, Client] = {}
         stage.tell = self._remember  # type: ignore[method-assign]  # what the stage would do is done by the system
         self._post, system.post = system.post, self._intercept  # type: ignore[method-assign]  # for outcomes one cannot cause
 
     def _remember(self, stream: StreamName, command: Any, command_id: str | None = None, origin: str = "") -> Outcome:
-        del origin
-        self._told.append((stream, command, command_id))
+        self._told.append((stream, command, command_id, origin))
         return Accepted((), self._stage.actor(stream.id).state, 0)
 
     def _intercept(self, stream: StreamName, command: Any, stamp: Any, settle: Any) -> None:
@@ -180,8 +179,8 @@ class Theatre:
         self._stage.mirror(await self._store.read_all(limit=100_000))
         self._stage.outside(what)
         told, self._told = self._told, []
-        for stream, command, command_id in told:
-            await self._system.ask(stream, command, self._system.stamp(command_id=command_id))
+        for stream, command, command_id, origin in told:
+            await self._system.ask(stream, command, self._system.stamp(command_id=command_id, origin=origin))
         if self._stage.lagging is None:
             self._store.gate.set()
         elif self._store.gate.is_set():

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from adapters.protocols.shipping.dialect import endpoints
 from tests.dialogues.dialogue import Closed, Get, Names, Send, read_dialogue
+from tests.dialogues.live import can_live, play_live
 from tests.dialogues.playing import play
 from tests.dialogues.shipping_stage import ShippingStage
 
@@ -20,6 +22,12 @@ def envelope(kind: str, fields: dict[str, Any], more: dict[str, Any]) -> dict[st
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_dialogue_goes_as_written(path: Path) -> None:
     play(read_dialogue(path, envelope), ShippingStage(), Names(), path.name)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if can_live(path)], ids=lambda path: path.stem)
+async def test_the_dialogue_goes_as_written_over_real_sockets(path: Path) -> None:
+    (endpoint,) = endpoints({})
+    await play_live(read_dialogue(path, envelope), ShippingStage(), Names(), endpoint, path.name)
 
 
 def test_every_type_of_frame_every_error_and_every_close_has_a_dialogue() -> None:
