@@ -21,7 +21,8 @@ from trio.testing import MockClock
 
 from actors.effects import Tell
 from adapters.gateways.call_tools import Tool
-from core.identifiers import StreamName
+from core.call import GreetingGiven
+from core.identifiers import Category, StreamName
 from core.messages import Decision, Recorded
 from core.ports import ModelFailure, Piece, Prompt, Subscription, ToolCall, ToolSpec
 from eventstore.memory import MemoryStore
@@ -29,6 +30,7 @@ from eventstore.subscription import LogSubscription
 from tests.adapters.lines import Exchange, Line, exchange
 
 SCHEDULES = 10_000 if os.environ.get("CI") == "true" else 500
+KILLED = 50 if os.environ.get("CI") == "true" else 5
 AT_ONCE = 100
 """Calls of one server, each a schedule of its own."""
 KINDS = ("response_required", "response_required", "reminder_required")
@@ -49,19 +51,24 @@ class SlowSubscription:
 
 
 class SlowStore(MemoryStore):
-    """Takes up to 10 ms for an append, and up to 10 more to show it."""
+    """Takes up to 10 ms for an append, and up to 10 more to show it. While it is `dead` nothing comes of an append."""
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__()
-        self._rng = rng
+        self._rng, self.dead = rng, False
 
     async def append(
         self, stream: StreamName, decisions: Sequence[Decision], *, expected_version: int
     ) -> tuple[Recorded, ...]:
-        await trio.sleep(self._rng.choice((0.0, 0.001, 0.01)))
+        await self._take_time()
         records = await super().append(stream, decisions, expected_version=expected_version)
-        await trio.sleep(self._rng.choice((0.0, 0.001, 0.01)))
+        await self._take_time()
         return records
+
+    async def _take_time(self) -> None:
+        await trio.sleep(self._rng.choice((0.0, 0.001, 0.01)))
+        if self.dead:
+            await trio.sleep_forever()
 
     def subscribe(self, *, after: int = 0) -> LogSubscription:
         return cast(LogSubscription, SlowSubscription(super().subscribe(after=after), self._rng))
@@ -190,3 +197,37 @@ async def schedules(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(SCHEDULES // AT_ONCE))
 async def test_behind_a_newer_question_not_one_older_frame_leaves(seed: int, autojump_clock: MockClock) -> None:
     await schedules(seed)
+
+
+async def run_and_kill(store: SlowStore, model: Moody, counting: Counting, seed: str) -> list[Line]:
+    """A server that is killed somewhere in its callers' talk: whatever was not durable then never is."""
+    lines, rng = list[Line](), random.Random(seed)
+    store.dead = False
+    with trio.CancelScope() as kill:
+        async with (
+            exchange(store, model, [counting.tool], response_timeout=5.0) as server,
+            trio.open_nursery() as nursery,
+        ):
+            for n in range(20):
+                nursery.start_soon(partial(talk, server, f"c{n}", random.Random(f"{seed} {n}"), lines))
+            await trio.sleep(rng.uniform(0.0, 3.0))
+            store.dead = True
+            kill.cancel()
+    return lines
+
+
+@pytest.mark.parametrize("seed", range(KILLED))
+async def test_over_kills_a_tool_never_runs_twice_and_nobody_is_greeted_twice(
+    seed: int, autojump_clock: MockClock
+) -> None:
+    rng = random.Random(seed)
+    store, model, counting, lines = SlowStore(rng), Moody(rng), Counting(rng), list[Line]()
+    for life in range(4):
+        lines += await run_and_kill(store, model, counting, f"{seed} {life}")
+    for line in lines:
+        newest_only(line)
+    assert max(counting.runs.values(), default=1) == 1
+    for n in range(20):
+        stream = StreamName.of(Category.CALL, f"c{n}")
+        events = Counter(type(event) for event in await store.read_events(stream))
+        assert events[GreetingGiven] <= 1
