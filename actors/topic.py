@@ -74,21 +74,21 @@ class Shown:
         self.record = record
         self.state: Any = UNKNOWN
         self.held = 0
-        self._rendered: dict[int, tuple[Frame | None, Close | None]] = {}
+        self._rendered: dict[int, tuple[Dialect, Frame | None, Close | None]] = {}
 
     @property
     def weight(self) -> int:
         """Bytes it holds, about."""
-        bodies = [len(frame.body) for frame, _ in self._rendered.values() if frame is not None]
+        bodies = [len(frame.body) for _, frame, _ in self._rendered.values() if frame is not None]
         return RECORD_COST + sum(bodies)
 
     def on(self, dialect: Dialect) -> tuple[Frame | None, Close | None]:
         """The frame, and the farewell. Raises what the dialect raises."""
         rendered = self._rendered.get(id(dialect))
-        if rendered is None:
-            rendered = dialect.render(self.record, self.state), dialect.farewell(self.record, self.state)
+        if rendered is None:  # the dialect is kept with it, lest another one gets its id
+            rendered = dialect, dialect.render(self.record, self.state), dialect.farewell(self.record, self.state)
             self._rendered[id(dialect)] = rendered
-        return rendered
+        return rendered[1:]
 
 
 class Topic:

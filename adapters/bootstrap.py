@@ -7,7 +7,7 @@ import importlib.util
 import random
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -19,26 +19,41 @@ from actors.backoff import Backoff
 from actors.effects import Perform
 from actors.system import System, SystemSettings, open_system
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
-from adapters.config import Auth, BadSetting, Settings
+from adapters.config import Auth, BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
+from adapters.gateways.blobs import FileBlobs, MemoryBlobs
+from adapters.gateways.call_tools import call_tools
+from adapters.gateways.calls import call_performers
 from adapters.gateways.drafting import draft_reply
+from adapters.gateways.embedded_carrier import EmbeddedCarrier
+from adapters.gateways.forecast import OpenMeteo
+from adapters.gateways.http_carrier import HTTPCarrier
 from adapters.gateways.language_model import OpenAIModel
 from adapters.gateways.offline_partner import OfflinePartner
+from adapters.gateways.scripted_forecast import ScriptedForecast
+from adapters.gateways.sessions import session_performers
+from adapters.gateways.transcriber import open_sphinx
+from adapters.gateways.transcription import transcribe_performer
+from adapters.gateways.transcription_api import OpenAITranscriber
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits
 from adapters.server.serve import serve as serve_app
 from adapters.server.tls import UnusableTLS, tls_context
-from adapters.setting_values import StoreAddress
+from adapters.setting_values import Secret, StoreAddress
 from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
 from adapters.web.auth import Door, OpenDoor, TokenDoor
+from adapters.web.labels import labels_blueprint
 from adapters.web.limits import Rate
+from adapters.web.retell import retell_blueprint
 from adapters.web.settings import WebSettings
+from adapters.web.streams import streams_blueprint
 from adapters.web.tokens import tokens_blueprint
 from core.call import call
+from core.channel import channel
 from core.conversation import DraftReply, conversation
 from core.decider import AnyDecider
 from core.identifiers import Category
-from core.ports import Clock, EventStore, LanguageModel, StoreUnavailable
+from core.ports import BlobStore, Clock, EventStore, LanguageModel, StoreUnavailable, Transcriber
 from core.session import session
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite, open_sqlite_read_only
@@ -48,6 +63,7 @@ DECIDERS: Mapping[Category, AnyDecider] = {
     Category.CONVERSATION: conversation,
     Category.SESSION: session,
     Category.CALL: call,
+    Category.CHANNEL: channel,
 }
 
 log = structlog.get_logger("callboard")
@@ -91,15 +107,46 @@ def language_model(settings: Settings) -> LanguageModel:
     return OpenAIModel(key, settings.openai_base_url, model)
 
 
-def performers(settings: Settings, model: LanguageModel) -> Mapping[type, Perform]:
-    """Who does which effect."""
-    draft = draft_reply(model, delta_interval=settings.delta_interval, response_timeout=settings.response_timeout)
-    return {DraftReply: draft}
+def blob_store(settings: Settings) -> BlobStore:
+    """A folder beside the log, `<file>-blobs`; in memory where the log is."""
+    path = settings.store.path
+    return MemoryBlobs() if path is None else FileBlobs(path.with_name(f"{path.name}-blobs"))
 
 
 @asynccontextmanager
-async def open_callboard(settings: Settings, model: LanguageModel) -> AsyncIterator[System]:
+async def open_transcriber(settings: Settings) -> AsyncIterator[Transcriber]:
+    """Whoever is configured to write down speech."""
+    if settings.transcriber is TranscriberKind.OPENAI and settings.openai_api_key is not None:
+        key, url = settings.openai_api_key.reveal(), settings.openai_base_url
+        yield OpenAITranscriber(key) if url is None else OpenAITranscriber(key, url)
+        return
+    async with open_sphinx() as sphinx:
+        yield sphinx
+
+
+def performers(
+    settings: Settings, model: LanguageModel, transcriber: Transcriber, blobs: BlobStore, boot: Callable[[], str]
+) -> Mapping[type, Perform]:
+    """Who does which effect. `boot` says which run of the server this is, once it runs."""
+    interval, patience, clock = settings.delta_interval, settings.response_timeout, SystemClock()
+    forecast = OpenMeteo() if settings.forecast is ForecastSource.OPEN_METEO else ScriptedForecast()
+    url = settings.shipvox_api_url
+    carrier = EmbeddedCarrier(clock) if settings.carrier is CarrierKind.EMBEDDED or url is None else HTTPCarrier(url)
+    of_calls = call_performers(
+        model, call_tools(forecast), boot=boot, clock=clock, delta_interval=interval, response_timeout=patience
+    )
+    transcribe = transcribe_performer(transcriber, blobs)
+    return {
+        DraftReply: draft_reply(model, delta_interval=interval, response_timeout=patience),
+        **of_calls,
+        **session_performers(carrier, blobs, clock, boot, transcribe=transcribe),
+    }
+
+
+@asynccontextmanager
+async def open_callboard(settings: Settings, model: LanguageModel, blobs: BlobStore) -> AsyncIterator[System]:
     """The log and the actors, running. Raises StoreUnavailable."""
+    running: list[System] = []
     system_settings = SystemSettings(
         mailbox=settings.mailbox,
         passivate_after=settings.passivate_after,
@@ -108,15 +155,17 @@ async def open_callboard(settings: Settings, model: LanguageModel) -> AsyncItera
     )
     async with (
         open_store(settings.store) as store,
+        open_transcriber(settings) as transcriber,
         open_system(
             store,
             deciders=DECIDERS,
-            performers=performers(settings, model),
+            performers=performers(settings, model, transcriber, blobs, lambda: running[0].boot),
             clock=SystemClock(),
             identifiers=TimeOrderedIdentifiers(),
             settings=system_settings,
         ) as system,
     ):
+        running.append(system)
         yield system
 
 
@@ -138,12 +187,15 @@ async def serve(
 ) -> None:
     """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting."""
     settle_interpreter()
-    model, tls = language_model(settings), _tls(settings)
+    model, tls, blobs = language_model(settings), _tls(settings), blob_store(settings)
     warn_of_clear_text(settings)
-    async with open_callboard(settings, model) as system:
+    async with open_callboard(settings, model, blobs) as system:
         door, tokens = _entrance(settings, system.clock)
-        app = create_app(system, _web_settings(settings, model), deciders=DECIDERS, door=door, more=[tokens])
+        webhook = retell_blueprint(system, _revealed(settings.retell_api_key))
+        more, web = [tokens, labels_blueprint(blobs), webhook], _web_settings(settings, model)
+        app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
         sockets, binds = sockets_of(app), [str(bind) for bind in settings.bind]
+        app.register_blueprint(streams_blueprint(system, lambda: sockets.sessions("streams")))
         try:
             await serve_app(
                 app,
@@ -182,6 +234,10 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         raise BadSetting((f"{setting}: {fault}",)) from None
 
 
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
+
+
 def _entrance(settings: Settings, clock: Clock) -> tuple[Door, Blueprint]:
     """Who decides who comes in, and the routes where tokens are had. Raises BadSetting."""
     users = None if settings.users is None else Users(settings.users)
@@ -190,7 +246,7 @@ def _entrance(settings: Settings, clock: Clock) -> tuple[Door, Blueprint]:
             users.read()  # a file that cannot be used is better noticed now than at the first log-in
     except BadUsers as fault:
         raise BadSetting((f"CALLBOARD_USERS: {fault}",)) from None
-    secret = settings.jwt_secret.reveal() if settings.jwt_secret is not None else None
+    secret = _revealed(settings.jwt_secret)
     try:
         door = TokenDoor(secret) if settings.auth is Auth.JWT and secret is not None else OpenDoor()
         tokens = tokens_blueprint(secret, users, clock, test_endpoints=settings.test_endpoints)
@@ -211,7 +267,10 @@ def _web_settings(settings: Settings, model: LanguageModel) -> WebSettings:
         max_connections=settings.max_connections,
         trust_host=settings.auth is Auth.JWT or settings.insecure,
         silence_limits={name: settings.silence_limit_of(name) for name in OWN_SILENCE},
-        path_names={"obfuscated_ws_path": settings.obfuscated_ws_path},
+        path_names={
+            "obfuscated_ws_path": settings.obfuscated_ws_path,
+            "session_max_age": str(settings.session_max_age),
+        },
     )
 
 

@@ -173,8 +173,9 @@ class Endpoint(Struct, frozen=True):
     """Where a dialect is spoken: a path, with its parameters as `<name>`, and the dialect a handshake's query asks for.
 
     Every package of dialects has `endpoints(names)`, of which the app finds out by itself; `names` are those settings
-    a path may hang on, such as `obfuscated_ws_path`.
+    a path or a dialect may hang on, such as `obfuscated_ws_path`. Where it `is_open` nobody is asked for a token.
     """
 
     path: str
     dialect_for: Callable[[Mapping[str, str]], Dialect]
+    is_open: bool = False

@@ -34,7 +34,7 @@ from core.conversation import conversation
 from core.decider import AnyDecider
 from core.dialect import Endpoint
 from core.identifiers import Category
-from core.ports import StoreUnavailable
+from core.ports import BlobStore, StoreUnavailable
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing, and whose answers a page of another origin cannot read."""
@@ -51,16 +51,18 @@ def create_app(
     *,
     deciders: Mapping[Category, AnyDecider] = DECIDERS,
     door: Door | None = None,
+    blobs: BlobStore | None = None,
     more: Iterable[Blueprint] = (),
 ) -> QuartTrio:
-    """The app over `system`, `door` deciding who comes in (everybody, without one); with `more` routes.
+    """The app over `system`, `door` deciding who comes in (everybody, without one); with `more` routes. What
+    clients send to be kept as bytes goes to `blobs`.
 
     It is served by `adapters.server.serve`, which gives every WebSocket its link; and once: a drained app stays so.
     """
     settings, door = settings or WebSettings(), door or OpenDoor()
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_frame_bytes
-    sockets = app.extensions[SOCKETS] = Sockets(system, deciders, settings, door)
+    sockets = app.extensions[SOCKETS] = Sockets(system, deciders, settings, door, blobs)
     correlate_requests(app, system.identifiers)
     _answer_errors(app)
     _add_websockets(app, sockets, settings.path_names)
@@ -127,7 +129,7 @@ def endpoints(names: Mapping[str, str]) -> Iterator[Endpoint]:
 def _add_websockets(app: QuartTrio, sockets: Sockets, names: Mapping[str, str]) -> None:
     def route(endpoint: Endpoint) -> Callable[..., Awaitable[None]]:
         async def talk(**path: str) -> None:
-            await sockets.talk(endpoint.dialect_for(websocket.args), path)
+            await sockets.talk(endpoint.dialect_for(websocket.args), path, is_open=endpoint.is_open)
 
         return talk
 

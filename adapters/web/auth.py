@@ -47,8 +47,10 @@ INVALID_TOKEN = "Invalid or expired token"  # noqa: S105  # as above
 INVALID_PAYLOAD = "Invalid token payload"
 """The three reasons, in the words of contracts/shipping.md."""
 
-PUBLIC_PATHS = frozenset({"/health", "/ready", "/token", "/test-token"})
-PUBLIC_FOLDERS = ("/static/",)
+PUBLIC_PATHS = frozenset({"/health", "/ready", "/token", "/test-token", "/webhook", "/api/stream/test-page"})
+"""A webhook is signed; the page shows nothing before its socket is let in."""
+PUBLIC_FOLDERS = ("/static/", "/labels/", "/qr/")
+"""A label is found by its digest, which nobody guesses."""
 
 LEEWAY = 30 * 1_000_000
 """µs that the clock of who makes tokens may be ahead of ours."""

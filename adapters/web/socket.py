@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -24,7 +24,7 @@ from adapters.web.resume import replay_wide
 from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Tune, Untune, Write
 from core.identifiers import StreamName
 from core.messages import Busy, Outcome, Stamp, Unavailable
-from core.ports import StoreUnavailable
+from core.ports import BlobTooLarge, StoreUnavailable
 
 if TYPE_CHECKING:
     from adapters.web.sockets import Sockets
@@ -74,6 +74,15 @@ class Socket:
         self._working = self._recalling = self._left = False
         self._recall_scope: trio.CancelScope | None = None
         self._waiting = 0
+
+    @property
+    def dialect(self) -> str:
+        return self._dialect.name
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The parameters of the path it came by."""
+        return self._handshake.path
 
     # --- the audience's listener ---
 
@@ -184,8 +193,10 @@ class Socket:
                 self._link.say(body)
             case Listen(stream):
                 self._listen(stream)
-            case Tell(stream, command, command_id):
-                self._system.post(stream, command, self._stamp(command_id), partial(self._settled, output))
+            case Tell(blob=None):
+                self._post(output)
+            case Tell():
+                self._wait_for(partial(self._keep, output))
             case Hear(stream, state, version):
                 self._memberships[stream].hear(state, version)
             case Recall():
@@ -198,6 +209,19 @@ class Socket:
                 self._link.close(code, reason)
             case _:
                 assert_never(output)
+
+    def _post(self, tell: Tell) -> None:
+        self._system.post(tell.stream, tell.command, self._stamp(tell.command_id), partial(self._settled, tell))
+
+    async def _keep(self, tell: Tell) -> None:
+        """The bytes first: nothing may name what is not there."""
+        try:
+            await self._sockets.blobs.put(tell.blob or b"")
+        except (OSError, BlobTooLarge) as fault:
+            log.warning("bytes could not be kept", connection=self.connection_id, reason=str(fault))
+            self._settled(tell, Unavailable(f"the bytes cannot be kept: {fault}"))
+        else:
+            self._post(tell)
 
     def _listen(self, stream: StreamName) -> None:
         if stream in self._memberships:

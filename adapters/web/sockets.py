@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import structlog
@@ -22,9 +23,12 @@ from adapters.web.socket import SORRY, Socket, log_crash
 from core.decider import AnyDecider
 from core.dialect import Dialect, Handshake
 from core.identifiers import Category
+from core.ports import BlobStore
 
 REFUSED, RESTARTING, TOO_MANY, EXPIRED = 1008, 1012, 1013, 4401
 COME_BACK, FULL = "the server restarts; come back", "too many connections; come back later"
+
+OPEN_DOOR = OpenDoor()
 
 log = structlog.get_logger("callboard.socket")
 
@@ -33,9 +37,15 @@ class Sockets:
     """All open sockets of one app."""
 
     def __init__(
-        self, system: System, deciders: Mapping[Category, AnyDecider], settings: WebSettings, door: Door | None = None
+        self,
+        system: System,
+        deciders: Mapping[Category, AnyDecider],
+        settings: WebSettings,
+        door: Door | None = None,
+        blobs: BlobStore | None = None,
     ) -> None:
         self.system, self.deciders, self.settings = system, deciders, settings
+        self.blobs = blobs or Nowhere()
         self.principals = Principals(settings.principal_rate)
         self.recollection = Recollection(system.store, deciders)
         self.tally = Tally()
@@ -56,8 +66,11 @@ class Sockets:
         """Wait until the server begins to end."""
         await self._draining.wait()
 
-    async def talk(self, dialect: Dialect, path: Mapping[str, str]) -> None:
-        """Accept the WebSocket of the current request and give it to a socket of its own. Returns at once."""
+    async def talk(self, dialect: Dialect, path: Mapping[str, str], *, is_open: bool = False) -> None:
+        """Accept the WebSocket of the current request and give it to a socket of its own. Returns at once.
+
+        Where it `is_open` nobody is asked for a token.
+        """
         headers, link = websocket.headers, websocket.scope["state"][LINK]
         trusted = self.settings.trust_host
         if not may_come_from(headers.get("Origin"), headers.get("Host"), self._origins, trust_host=trusted):
@@ -67,7 +80,8 @@ class Sockets:
         link.expect()
         await websocket.accept(subprotocol=BEARER if BEARER in offered else None)
         try:
-            visitor = self._door.admit(dict(headers), query, offered, self.system.clock.now())
+            door = OPEN_DOOR if is_open else self._door
+            visitor = door.admit(dict(headers), query, offered, self.system.clock.now())
         except TurnedAway as refusal:
             self.tally.turned_away[refusal.reason] += 1
             log.warning("a socket was turned away", dialect=dialect.name, reason=refusal.reason)
@@ -101,6 +115,11 @@ class Sockets:
             self.tally.open[dialect.name] += 1
             socket.open()
 
+    def sessions(self, dialect: str) -> Mapping[str, int]:
+        """How many open sockets of a dialect each `session_id` of their paths has, of those that have any."""
+        ids = [socket.path.get("session_id") for socket in self._open if socket.dialect == dialect]
+        return Counter(id for id in ids if id is not None)
+
     def forget(self, socket: Socket, dialect: Dialect) -> None:
         self._open.discard(socket)
         self.tally.open[dialect.name] -= 1
@@ -118,6 +137,16 @@ class Sockets:
             socket.close(RESTARTING, COME_BACK)
             if start % batch == 0:
                 await trio.sleep(pause)
+
+
+class Nowhere:
+    """Where bytes go in an app that keeps none."""
+
+    async def put(self, content: bytes) -> str:  # noqa: ARG002  # the port's signature
+        raise OSError("this server keeps no bytes")
+
+    async def get(self, digest: str) -> bytes | None:  # noqa: ARG002  # as above
+        return None
 
 
 class Nobody:

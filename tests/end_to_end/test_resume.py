@@ -16,7 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import DecodeError, json
 
-from adapters.bootstrap import open_callboard, open_history
+from adapters.bootstrap import blob_store, open_callboard, open_history
 from adapters.config import from_environment
 from adapters.demo.server import Server
 from adapters.gateways.offline_partner import ScriptedModel
@@ -349,7 +349,7 @@ async def put_another_in_place(log: Path, id: str) -> None:
         path.unlink()
     configured = from_environment({}, {"store": f"sqlite:///{log}"})
     stream = StreamName.of(Category.CONVERSATION, id)
-    async with open_callboard(configured, ScriptedModel([])) as system:
+    async with open_callboard(configured, ScriptedModel([]), blob_store(configured)) as system:
         for command in (
             OpenConversation(),
             *[UpdateTranscript(interim="…")] * 9,

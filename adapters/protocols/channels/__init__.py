@@ -5,6 +5,6 @@ first request. Two kinds of subscribers hear a channel by two wide topics, as th
 seed, and those with the envelope, who are told each frame's position in the log, to resume behind.
 """
 
-from adapters.protocols.channels.dialect import CHANNELS, ChannelsDialect, dialect_for
+from adapters.protocols.channels.dialect import CHANNELS, ChannelsDialect, dialect_for, endpoints
 
-__all__ = ["CHANNELS", "ChannelsDialect", "dialect_for"]
+__all__ = ["CHANNELS", "ChannelsDialect", "dialect_for", "endpoints"]

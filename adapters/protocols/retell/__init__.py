@@ -6,6 +6,6 @@ before: `hearing.py` has that.
 """
 
 from adapters.protocols.retell.connection import Tally
-from adapters.protocols.retell.dialect import TALLY, RetellDialect, dialect_for
+from adapters.protocols.retell.dialect import TALLY, RetellDialect, dialect_for, endpoints
 
-__all__ = ["TALLY", "RetellDialect", "Tally", "dialect_for"]
+__all__ = ["TALLY", "RetellDialect", "Tally", "dialect_for", "endpoints"]

@@ -62,4 +62,4 @@ def dialect_for(query: Mapping[str, str]) -> RetellDialect:  # noqa: ARG001  # a
 def endpoints(names: Mapping[str, str]) -> Sequence[Endpoint]:
     """Without the setting the dialect is spoken nowhere: its path is its secret."""
     path = names.get("obfuscated_ws_path")
-    return (Endpoint(f"/{path}/<call_id>", dialect_for),) if path else ()
+    return (Endpoint(f"/{path}/<call_id>", dialect_for, is_open=True),) if path else ()

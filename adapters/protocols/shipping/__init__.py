@@ -1,1 +1,5 @@
 """The dialect `shipping`: one user's devices share a session, ask for rates and labels, and tell each other news."""
+
+from adapters.protocols.shipping.dialect import ShippingDialect, endpoints
+
+__all__ = ["ShippingDialect", "endpoints"]

@@ -4,6 +4,6 @@ Media travel as base64; their bytes go to the blob store, and an event names the
 from the session's log carry `seq`, the version to resume behind; `chat_message` has none, as it is of any session.
 """
 
-from adapters.protocols.streams.dialect import STREAMS, StreamsDialect, dialect_for
+from adapters.protocols.streams.dialect import STREAMS, StreamsDialect, dialect_for, endpoints
 
-__all__ = ["STREAMS", "StreamsDialect", "dialect_for"]
+__all__ = ["STREAMS", "StreamsDialect", "dialect_for", "endpoints"]
