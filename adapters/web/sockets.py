@@ -45,7 +45,7 @@ class Sockets:
         blobs: BlobStore | None = None,
     ) -> None:
         self.system, self.deciders, self.settings = system, deciders, settings
-        self.blobs = blobs or Nowhere()
+        self.blobs = Nowhere() if blobs is None else blobs
         self.principals = Principals(settings.principal_rate)
         self.recollection = Recollection(system.store, deciders)
         self.tally = Tally()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from adapters.web.streams import streams_blueprint
 from core.conversation import conversation
 from core.decider import AnyDecider
 from core.identifiers import Category
+from core.ports import Transcriber
 from core.session import Transcribe, session
 from eventstore.memory import MemoryStore
 from tests.adapters.web.conftest import Server
@@ -33,18 +33,28 @@ from tests.adapters.web.conftest import Server
 DECIDERS: Mapping[Category, AnyDecider] = {Category.CONVERSATION: conversation, Category.SESSION: session}
 
 
+class Blobs(MemoryBlobs):
+    """Bytes that cannot be kept while the store `is_full`, nor before the `gate` is open."""
+
+    is_full = False
+    gate: trio.Event | None = None
+
+    async def put(self, content: bytes) -> str:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        return await super().put(content)
+
+
 @dataclass(kw_only=True)
 class StreamsServer(Server):
-    """`connected` is what the routes believe of who is connected."""
-
-    blobs: MemoryBlobs
-    transcriber: ScriptedTranscriber
-    connected: Counter[str]
+    blobs: Blobs
 
 
 @asynccontextmanager
-async def streaming(*answers: str) -> AsyncIterator[StreamsServer]:
-    blobs, twin, connected = MemoryBlobs(), ScriptedTranscriber(*answers), Counter[str]()
+async def streaming(transcriber: Transcriber | None = None) -> AsyncIterator[StreamsServer]:
+    blobs, twin = Blobs(), transcriber or ScriptedTranscriber()
     performers: dict[type, Perform] = {Transcribe: transcribe_performer(twin, blobs)}
     opening = open_system(
         MemoryStore(),
@@ -54,17 +64,12 @@ async def streaming(*answers: str) -> AsyncIterator[StreamsServer]:
         identifiers=TimeOrderedIdentifiers(),
     )
     async with opening as system, trio.open_nursery() as nursery:
-        routes = streams_blueprint(system, lambda: connected)
-        app = create_app(system, WebSettings(), deciders=DECIDERS, more=[routes])
+        app = create_app(system, WebSettings(), deciders=DECIDERS, blobs=blobs)
         sockets, shutdown = sockets_of(app), trio.Event()
-
-        async def talk(**path: str) -> None:
-            await sockets.talk(STREAMS, path)
-
-        app.add_websocket("/api/stream/ws/<session_id>", endpoint="streams", view_func=talk)
+        app.register_blueprint(streams_blueprint(system, lambda: sockets.sessions(STREAMS.name)))
         limits = ServerLimits(LinkLimits(), graceful_timeout=0.1)
         child = partial(serve, app, ["127.0.0.1:0"], shutdown, limits=limits, drain=sockets.drain, tally=sockets.tally)
         (url,) = await nursery.start(child)
         async with httpx.AsyncClient(base_url=url, timeout=10.0) as http:
-            yield StreamsServer(system, app, url, http, shutdown, blobs=blobs, transcriber=twin, connected=connected)
+            yield StreamsServer(system, app, url, http, shutdown, blobs=blobs)
         shutdown.set()

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import trio
 
+from adapters.gateways.transcriber import open_sphinx
 from core.identifiers import Category, StreamName
-from core.session import OpenSession
+from core.session import MediaReceived, OpenSession
+from tests.adapters.gateways.speech import spoken
 from tests.adapters.web.conftest import Socket
 from tests.adapters.web.streams_server import StreamsServer, streaming
 
@@ -39,9 +44,9 @@ async def test_a_session_nobody_is_connected_to_is_not_connected(streams: Stream
 
 
 async def test_a_session_with_sockets_says_how_many_there_are_and_where(streams: StreamsServer) -> None:
-    streams.connected.update({"b": 1, "a": 2})
-    async with talk(streams, "a") as socket:
-        await socket.frame("connection_established")
+    async with talk(streams, "a") as one, talk(streams, "a") as two, talk(streams, "b") as three:
+        for socket in (one, two, three):
+            await socket.frame("connection_established")
         assert await status_of(streams, "a") == {
             "status": "websocket_only",
             "connection_state": "connected",
@@ -52,7 +57,6 @@ async def test_a_session_with_sockets_says_how_many_there_are_and_where(streams:
 
 
 async def test_a_peer_that_reports_itself_is_seen_in_the_status(streams: StreamsServer) -> None:
-    streams.connected.update({"a": 2})
     async with talk(streams, "a") as socket, talk(streams, "a") as other:
         await socket.frame("connection_established")
         await other.frame("connection_established")
@@ -115,3 +119,58 @@ async def test_the_page_is_ours_alone_and_may_be_asked_about_again(streams: Stre
         assert outside not in page.text
     again = await streams.http.get("/api/stream/test-page", headers={"If-None-Match": page.headers["etag"]})
     assert again.status_code == 304
+
+
+async def test_bytes_are_in_the_blob_store_before_their_event_and_in_the_order_they_came(
+    streams: StreamsServer,
+) -> None:
+    chunks = [bytes([n]) * 200_000 for n in range(1, 9)]
+    async with talk(streams, "a") as socket:
+        await socket.frame("connection_established")
+        for chunk in chunks:
+            await say(socket, type="audio", data=base64.b64encode(chunk).decode())
+        for _ in chunks:
+            assert (await socket.frame())["type"] == "audio_received"
+    records = await streams.system.store.read_stream(StreamName.of(Category.SESSION, "a"))
+    media = [record.event.media for record in records if isinstance(record.event, MediaReceived)]
+    assert [await streams.blobs.get(one.digest) for one in media] == chunks
+
+
+async def test_bytes_that_cannot_be_kept_are_an_error_and_no_event(streams: StreamsServer) -> None:
+    streams.blobs.is_full = True
+    async with talk(streams, "a") as socket:
+        await socket.frame("connection_established")
+        head = streams.system.store.head
+        await say(socket, type="audio", data="AAAA", command_id="a-1")
+        frame = await socket.frame()
+        assert (frame["type"], frame["command_id"]) == ("error", "a-1")
+        await say(socket, type="transcription_request", data="AAAA")
+        assert (await socket.frame())["type"] == "transcription_error"
+        assert streams.system.store.head == head
+
+
+async def test_spoken_audio_is_transcribed_while_pings_of_others_are_answered_at_once(tmp_path: Path) -> None:
+    clip = await spoken("the quick brown fox jumps over the lazy dog", tmp_path)
+    async with open_sphinx() as sphinx, streaming(sphinx) as server:
+        async with talk(server, "a") as speaker, talk(server, "b") as other, trio.open_nursery() as nursery:
+            for socket in (speaker, other):
+                await socket.frame("connection_established")
+            worst = 0.0
+
+            async def ping() -> None:
+                nonlocal worst
+                while True:
+                    began = trio.current_time()
+                    await say(other, type="ping")
+                    await other.frame("pong")
+                    worst = max(worst, trio.current_time() - began)
+                    await trio.sleep(0.01)
+
+            nursery.start_soon(ping)
+            await say(speaker, type="transcription_request", data=base64.b64encode(clip).decode())
+            with trio.fail_after(60):
+                frame = msgspec.json.decode(await speaker.wire.get_message())
+            nursery.cancel_scope.cancel()
+        assert frame["type"] == "transcription_result"
+        assert {"quick", "brown", "fox", "lazy", "dog"} <= set(frame["transcript"].split())
+        assert worst < 0.05
