@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -125,6 +126,7 @@ async def _run(
     store: EventStore,
     limits: ServerLimits | None,
     secret: str | None,
+    tls: ssl.SSLContext | None,
     task_status: trio.TaskStatus[Server],
 ) -> None:
     performers: dict[type, Perform] = {
@@ -145,6 +147,7 @@ async def _run(
             ["127.0.0.1:0"],
             shutdown,
             limits=limits,
+            tls=tls,
             drain=sockets_of(app).drain,
             tally=sockets_of(app).tally,
         )
@@ -166,10 +169,11 @@ async def starting() -> AsyncIterator[Start]:
             store: EventStore | None = None,
             limits: ServerLimits | None = None,
             secret: str | None = None,
+            tls: ssl.SSLContext | None = None,
         ) -> Server:
             model = ScriptedModel(*answers or (("Hello ", "there."),))
             settings = settings or WebSettings(model=model.name, response_timeout=2.0, answer_margin=1.0)
-            server: Server = await nursery.start(_run, model, settings, store or MemoryStore(), limits, secret)
+            server: Server = await nursery.start(_run, model, settings, store or MemoryStore(), limits, secret, tls)
             servers.append(server)
             return server
 
