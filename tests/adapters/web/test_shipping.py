@@ -16,7 +16,6 @@ from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.gateways.blobs import MemoryBlobs
 from adapters.gateways.embedded_carrier import EmbeddedCarrier
 from adapters.gateways.sessions import session_performers
-from adapters.protocols.shipping.dialect import endpoints
 from adapters.server.serve import ServerLimits, serve
 from adapters.web.app import create_app, sockets_of
 from adapters.web.labels import labels_blueprint
@@ -30,8 +29,7 @@ DECIDERS = {Category.SESSION: session}
 
 
 @pytest.fixture
-async def server(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    monkeypatch.setattr("adapters.protocols.shipping.endpoints", endpoints, raising=False)
+async def server() -> AsyncIterator[Server]:
     systems: list[System] = []
     clock, blobs = SystemClock(), MemoryBlobs()
     performers = session_performers(EmbeddedCarrier(clock), blobs, clock, lambda: systems[0].boot)
