@@ -69,7 +69,8 @@ async def test_who_does_not_read_over_tls_is_dropped_and_the_others_hear_all(sec
     async with secured.talk(id) as quick:
         await frames(quick, 2)
         deaf = await trio.open_tcp_stream("localhost", int(secured.address.rpartition(":")[2]))
-        async with trio.SSLStream(deaf, secured.trust, server_hostname="localhost") as stream:
+        stream = trio.SSLStream(deaf, secured.trust, server_hostname="localhost")
+        async with deaf:
             handshake = (
                 f"GET /api/ws/conversations/{id} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
                 "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -82,7 +83,6 @@ async def test_who_does_not_read_over_tls_is_dropped_and_the_others_hear_all(sec
                     pass
                 assert frame["payload"]["event_type"] == str(number)
             await secured.server.until(id, lambda state: len(state.clients) == 1)
-            deaf.socket.close()
 
 
 async def test_who_speaks_no_tls_harms_nobody(secured: Secured) -> None:
