@@ -59,13 +59,13 @@ class Link:
     """One client's WebSocket. The guard runs it; a talker takes it with `expect` and `begin`.
 
     `early` is what came together with the handshake; `heard` when the client was last heard of, on Trio's clock;
-    `silence_limit` is that of the limits until somebody sets another.
+    `silence_limit` is that of the limits until somebody sets another. While there is a closed `gate` nothing is read.
     """
 
     __slots__ = (
         "_closing", "_connection", "_deaf", "_ends", "_idle_since", "_left", "_limits", "_nursery", "_pieces",
-        "_pinged", "_started", "_talker", "_tally", "_wire", "begun", "close_code", "early", "expected", "heard",
-        "outlet", "peer_code", "silence_limit",
+        "_pinged", "_started", "_talker", "_tally", "_wire", "begun", "close_code", "early", "expected", "gate",
+        "heard", "outlet", "peer_code", "silence_limit",
     )  # fmt: skip
 
     def __init__(
@@ -76,11 +76,11 @@ class Link:
         self.outlet = Outlet(wire, flusher, limits.outlet_bytes, overflowed=self._overflowed, broken=self._broken)
         self._talker: Talker | None = None
         self._connection: Connection | None = None
-        self.expected = self.begun = False
+        self.expected = self.begun = self._closing = self._deaf = self._left = False
         self.early = b""
         self.close_code: int | None = None
         self.peer_code: int | None = None
-        self._closing = self._deaf = self._left = False
+        self.gate: trio.Event | None = None
         self._pieces = Pieces(limits.max_frame_bytes)
         self.heard = self._pinged = trio.current_time()
         self.silence_limit = limits.silence_limit
@@ -160,6 +160,8 @@ class Link:
         try:
             await self._take()
             while not self._deaf:
+                while self.gate is not None:
+                    await self.gate.wait()
                 data = await self._wire.receive()
                 if not data:
                     break

@@ -196,7 +196,8 @@ class Socket:
             case Tell(blob=None):
                 self._post(output)
             case Tell():
-                self._wait_for(partial(self._keep, output))
+                self._link.gate = gate = trio.Event()
+                self._wait_for(partial(self._keep, output, gate))
             case Hear(stream, state, version):
                 self._memberships[stream].hear(state, version)
             case Recall():
@@ -213,8 +214,8 @@ class Socket:
     def _post(self, tell: Tell) -> None:
         self._system.post(tell.stream, tell.command, self._stamp(tell.command_id), partial(self._settled, tell))
 
-    async def _keep(self, tell: Tell) -> None:
-        """The bytes first: nothing may name what is not there."""
+    async def _keep(self, tell: Tell, gate: trio.Event) -> None:
+        """The bytes first: nothing may name what is not there. Nor is more read, or all of it would wait in memory."""
         try:
             await self._sockets.blobs.put(tell.blob or b"")
         except (OSError, BlobTooLarge) as fault:
@@ -222,6 +223,9 @@ class Socket:
             self._settled(tell, Unavailable(f"the bytes cannot be kept: {fault}"))
         else:
             self._post(tell)
+        finally:
+            gate.set()
+            self._link.gate = None
 
     def _listen(self, stream: StreamName) -> None:
         if stream in self._memberships:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from adapters.gateways.transcriber import open_sphinx
 from core.identifiers import Category, StreamName
@@ -134,6 +135,24 @@ async def test_bytes_are_in_the_blob_store_before_their_event_and_in_the_order_t
     records = await streams.system.store.read_stream(StreamName.of(Category.SESSION, "a"))
     media = [record.event.media for record in records if isinstance(record.event, MediaReceived)]
     assert [await streams.blobs.get(one.digest) for one in media] == chunks
+
+
+async def test_who_sends_faster_than_bytes_are_kept_is_read_no_faster(streams: StreamsServer) -> None:
+    """More than may wait in memory at one time, and nobody is closed for it."""
+    frame = msgspec.json.encode({"type": "audio", "data": base64.b64encode(bytes(6_000_000)).decode()}).decode()
+    gate = streams.blobs.gate = trio.Event()
+    async with talk(streams, "a") as socket, trio.open_nursery() as nursery:
+        await socket.frame("connection_established")
+
+        async def send() -> None:
+            for _ in range(5):
+                await socket.wire.send_message(frame)
+
+        nursery.start_soon(send)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        gate.set()
+        for _ in range(5):
+            assert (await socket.frame())["type"] == "audio_received"
 
 
 async def test_bytes_that_cannot_be_kept_are_an_error_and_no_event(streams: StreamsServer) -> None:
