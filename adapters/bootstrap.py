@@ -139,7 +139,7 @@ def performers(
     return {
         DraftReply: draft_reply(model, delta_interval=interval, response_timeout=patience),
         **of_calls,
-        **session_performers(carrier, blobs, clock, boot, transcribe=transcribe),
+        **session_performers(carrier, blobs, clock, boot, public_url=settings.public_url or "", transcribe=transcribe),
     }
 
 

@@ -65,6 +65,7 @@ class Settings:
     users: Path | None
     tls_cert: Path | None
     tls_key: Path | None
+    public_url: str | None
     insecure: bool
     test_endpoints: bool
     cors_origins: tuple[str, ...]
@@ -153,6 +154,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("CALLBOARD_TLS_CERT", None, values.parse_path,
             "PEM file of the certificate chain: every address is then served by TLS.", "not set: no TLS"),
     Setting("CALLBOARD_TLS_KEY", None, values.parse_path, "PEM file of the certificate's key.", "not set"),
+    Setting("CALLBOARD_PUBLIC_URL", None, values.parse_web_url,
+            "Where clients reach this server: it goes in front of the addresses of labels.", "not set: paths alone"),
     Setting("CALLBOARD_INSECURE", "no", values.parse_switch,
             "Listen beyond loopback without auth, behind a proxy that checks who comes."),
     Setting("CALLBOARD_TEST_ENDPOINTS", None, values.parse_switch,
