@@ -22,6 +22,7 @@ from actors.effects import Perform
 from actors.system import System, open_system
 from adapters.clients.wire import open_wire
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
+from adapters.gateways.blobs import MemoryBlobs
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits, serve
 from adapters.web.app import create_app, sockets_of
@@ -234,7 +235,7 @@ async def _theatre(stage: Stage, endpoint: Endpoint) -> AsyncIterator[Theatre]:
         ) as system,
         trio.open_nursery() as nursery,
     ):
-        app, shutdown = create_app(system, deciders=DECIDERS), trio.Event()
+        app, shutdown = create_app(system, deciders=DECIDERS, blobs=MemoryBlobs()), trio.Event()
         sockets = sockets_of(app)
 
         async def talk(**path: str) -> None:

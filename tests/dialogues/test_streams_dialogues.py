@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from adapters.protocols.streams import endpoints
 from tests.dialogues.dialogue import Closed, Get, Names, read_dialogue
+from tests.dialogues.live import can_live, play_live
 from tests.dialogues.playing import play
 from tests.dialogues.streams_stage import StreamsStage
 
@@ -21,6 +23,13 @@ def envelope(kind: str, payload: dict[str, Any], more: dict[str, Any]) -> dict[s
 def test_the_dialogue_goes_as_written(path: Path) -> None:
     names = Names({"session": SESSION, "epoch": "epoch-1"})
     play(read_dialogue(path, envelope), StreamsStage(SESSION), names, path.name)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if can_live(path)], ids=lambda path: path.stem)
+async def test_the_dialogue_goes_as_written_over_real_sockets(path: Path) -> None:
+    (endpoint,) = endpoints({})
+    names = Names({"session": SESSION, "epoch": "epoch-1"})
+    await play_live(read_dialogue(path, envelope), StreamsStage(SESSION), names, endpoint, path.name)
 
 
 def test_every_type_of_frame_and_every_close_has_a_dialogue() -> None:
