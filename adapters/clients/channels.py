@@ -135,6 +135,13 @@ class WebSocketManager:
         self._say_dropped(self._outbox.add(Parcel(id, json.encode(frame).decode())), "the outbox is full")
         self._wake()
 
+    async def flushed(self) -> None:
+        """Wait until nothing waits to be sent. Raises what ended the talk when it is over."""
+        while len(self._outbox):
+            if self._is_over:
+                raise self._over or Closed(1000, "the talk is over")
+            await self._changed.wait()
+
     def __aiter__(self) -> Self:
         return self
 
