@@ -20,10 +20,10 @@ from actors.effects import Perform
 from actors.system import System, SystemSettings, open_system
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.config import Auth, BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
+from adapters.gateways.assistant import assistant_performers
 from adapters.gateways.blobs import FileBlobs, MemoryBlobs
 from adapters.gateways.call_tools import call_tools
 from adapters.gateways.calls import call_performers
-from adapters.gateways.drafting import draft_reply
 from adapters.gateways.embedded_carrier import EmbeddedCarrier
 from adapters.gateways.forecast import OpenMeteo
 from adapters.gateways.http_carrier import HTTPCarrier
@@ -39,6 +39,7 @@ from adapters.server.serve import ServerLimits
 from adapters.server.serve import serve as serve_app
 from adapters.server.tls import UnusableTLS, tls_context
 from adapters.setting_values import Secret, StoreAddress
+from adapters.thread_updates import ThreadUpdates
 from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
 from adapters.web.auth import Door, OpenDoor, TokenDoor
@@ -50,7 +51,7 @@ from adapters.web.streams import streams_blueprint
 from adapters.web.tokens import tokens_blueprint
 from core.call import call
 from core.channel import channel
-from core.conversation import DraftReply, conversation
+from core.conversation import conversation
 from core.decider import AnyDecider
 from core.identifiers import Category
 from core.ports import BlobStore, Clock, EventStore, LanguageModel, StoreUnavailable, Transcriber
@@ -137,7 +138,7 @@ def performers(
     )
     transcribe = transcribe_performer(transcriber, blobs)
     return {
-        DraftReply: draft_reply(model, delta_interval=interval, response_timeout=patience),
+        **assistant_performers(model, forecast, delta_interval=interval, response_timeout=patience),
         **of_calls,
         **session_performers(carrier, blobs, clock, boot, public_url=settings.public_url or "", transcribe=transcribe),
     }
@@ -164,9 +165,12 @@ async def open_callboard(settings: Settings, model: LanguageModel, blobs: BlobSt
             identifiers=TimeOrderedIdentifiers(),
             settings=system_settings,
         ) as system,
+        trio.open_nursery() as nursery,
     ):
         running.append(system)
+        nursery.start_soon(ThreadUpdates(system, Backoff(random.random)).run)
         yield system
+        nursery.cancel_scope.cancel()
 
 
 def settle_interpreter() -> None:

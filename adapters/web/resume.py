@@ -220,5 +220,5 @@ def _wide_frames(records: list[Recorded], dialect: Dialect, topic: str, connecti
     for record in records:
         if topic in dialect.topics(record):
             frame, to, origin = _piece(dialect.render_wide(record, topic), record.stamp.origin)
-            if is_for(to, origin, connection_id):
+            if to is Reach.OTHERS or is_for(to, origin, connection_id):  # what it sent itself is history to it too
                 yield frame

@@ -7,10 +7,18 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 from adapters.protocols.channels import frames
-from adapters.protocols.channels.requests import Request, Subscribe, UnreadableFrame, Unsubscribe, read_request
+from adapters.protocols.channels.requests import (
+    Question,
+    Request,
+    Subscribe,
+    UnreadableFrame,
+    Unsubscribe,
+    read_request,
+)
 from core.channel import Publish, stream_of
+from core.conversation import Ask
 from core.dialect import Handshake, Output, Tell, Tune, Untune, Write
-from core.identifiers import StreamName
+from core.identifiers import Category, StreamName
 from core.messages import Accepted, Busy, Outcome, Refused, Unavailable
 
 MAX_SUBSCRIPTIONS = 1000
@@ -25,6 +33,7 @@ class ChannelsConnection:
 
     def __init__(self, handshake: Handshake) -> None:
         self._epoch = handshake.epoch
+        self._id, self._thread, self._asked = handshake.connection_id, handshake.new_id or handshake.connection_id, 0
         self._topics: dict[str, str] = {}
         """By which topic each channel is heard."""
         self._tuning: deque[Subscribe] = deque()
@@ -44,13 +53,14 @@ class ChannelsConnection:
         return (Write(frames.error("rate_limited", "Too many messages", retry_after=retry_after)),)
 
     def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:  # noqa: ARG002  # as above
-        """Who publishes hears nothing of it, unless it did not work."""
+        """Who publishes or asks hears nothing of it here, unless it did not work."""
         channel = tell.command.channel
         match outcome:
             case Accepted():
                 return ()
             case Refused(rejection):
-                return (Write(frames.error("invalid_message", rejection.message, channel, rejection.retry_after)),)
+                code = "busy" if rejection.code == "busy" else "invalid_message"
+                return (Write(frames.error(code, rejection.message, channel, rejection.retry_after)),)
             case Busy(retry_after):
                 return (Write(frames.error("busy", _BUSY, channel, retry_after)),)
             case Unavailable(retry_after=retry_after):
@@ -78,6 +88,8 @@ class ChannelsConnection:
         match request:
             case Publish(channel):
                 return (Tell(stream_of(channel), request, command_id),)
+            case Question():
+                return (self._ask(request, command_id),)
             case Subscribe():
                 return self._subscribe(request)
             case Unsubscribe(channel):
@@ -86,6 +98,13 @@ class ChannelsConnection:
                 return (*left, Write(frames.unsubscribed(channel)))
             case _:
                 assert_never(request)
+
+    def _ask(self, question: Question, command_id: str | None) -> Tell:
+        """Not answered here: what the assistant does about it is published on the channel."""
+        self._asked += 1
+        thread = question.thread or StreamName.of(Category.CONVERSATION, self._thread)
+        id = f"{self._id}.{self._asked}"
+        return Tell(thread, Ask(question.channel, f"{id}.q", f"{id}.a", question.content), command_id)
 
     def _subscribe(self, asked: Subscribe) -> Sequence[Output]:
         channel, topic = asked.channel, frames.topic_of(asked.channel, envelope=asked.envelope)

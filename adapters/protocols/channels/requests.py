@@ -9,6 +9,7 @@ from msgspec.json import Decoder
 
 from adapters.protocols import wire
 from core.channel import MAX_NAME, Publish
+from core.identifiers import Category, MalformedStreamName, StreamName
 
 RESERVED = frozenset({"subscribe", "unsubscribe", "subscribed", "unsubscribed", "error", "ping", "pong", "ask"})
 """What no channel may be called, as frames of these types mean something else."""
@@ -33,6 +34,12 @@ class ChannelPayload(Struct, frozen=True):
     channel: str | None = None
 
 
+class QuestionPayload(Struct, frozen=True):
+    message: str
+    channel: str | None = None
+    thread_id: str | None = None
+
+
 class Subscribe(Struct, frozen=True, gc=False):
     """`since` is a position of the log, `epoch` that log's, where the client knows it; without `since`, from now on."""
 
@@ -46,11 +53,21 @@ class Unsubscribe(Struct, frozen=True, gc=False):
     channel: str
 
 
-Request = Subscribe | Unsubscribe | Publish
+class Question(Struct, frozen=True, gc=False):
+    """To the assistant; what it does shall be heard on the channel. `thread` is the conversation's, None: the
+    connection's own."""
+
+    channel: str
+    thread: StreamName | None
+    content: str
+
+
+Request = Subscribe | Unsubscribe | Publish | Question
 
 _ENVELOPE = Decoder(Envelope)
 _SUBSCRIPTION = Decoder(SubscriptionPayload | None)
 _CHANNEL = Decoder(ChannelPayload | None)
+_QUESTION = Decoder(QuestionPayload)
 _PUBLISHED = Decoder(dict[str, Any])
 
 
@@ -80,6 +97,8 @@ def _read(kind: str, payload: Raw) -> Request:
             return _read_subscription(payload)
         case "unsubscribe":
             return Unsubscribe(_channel_in(wire.read_field(payload, "payload", _CHANNEL)))
+        case "ask":
+            return _read_question(wire.read_field(payload, "payload", _QUESTION))
         case _:
             channel = _usable(kind)
             content = wire.read_field(payload, "payload", _PUBLISHED)
@@ -92,7 +111,18 @@ def _read_subscription(payload: Raw) -> Subscribe:
     return Subscribe(_usable(_channel_in(asked)), asked.since, asked.epoch, bool(asked.envelope))
 
 
-def _channel_in(payload: SubscriptionPayload | ChannelPayload | None) -> str:
+def _read_question(asked: QuestionPayload) -> Question:
+    channel = _usable(_channel_in(asked))
+    if not asked.message.strip():
+        raise UnreadableFrame("invalid_message", "There is no question in `payload.message`", channel)
+    try:
+        thread = None if asked.thread_id is None else StreamName.of(Category.CONVERSATION, asked.thread_id)
+    except MalformedStreamName as error:
+        raise UnreadableFrame("invalid_message", f"`payload.thread_id`: {error}", channel) from None
+    return Question(channel, thread, asked.message)
+
+
+def _channel_in(payload: SubscriptionPayload | ChannelPayload | QuestionPayload | None) -> str:
     channel = payload.channel if payload is not None else None
     return _named(channel or "")
 

@@ -14,9 +14,11 @@ from adapters.protocols.channels.connection import MAX_SUBSCRIPTIONS
 from adapters.protocols.channels.dialect import endpoints
 from adapters.protocols.channels.requests import RESERVED
 from core.channel import ChannelOpened, Publish, Published, stream_of
+from core.conversation import Ask
+from core.decider import Rejected
 from core.dialect import Connection, Handshake, Output, Reach, Tell, Tune, Untune, Write
-from core.identifiers import Category
-from core.messages import Accepted, Recorded, Stamp
+from core.identifiers import Category, StreamName
+from core.messages import Accepted, Recorded, Refused, Stamp
 from tests.dialogues.stage import Stage
 
 NOW = 1_735_862_400_000_000
@@ -32,7 +34,8 @@ payloads = st.fixed_dictionaries(
     {},
     optional={
         "channel": names | anything, "since": st.integers() | anything, "envelope": st.booleans() | anything,
-        "epoch": st.sampled_from(["e", "other"]) | anything, "x": anything,
+        "epoch": st.sampled_from(["e", "other"]) | anything, "x": anything, "message": st.text() | anything,
+        "thread_id": st.text() | anything,
     },
 )  # fmt: skip
 frames = st.fixed_dictionaries(
@@ -173,3 +176,18 @@ def test_only_what_is_published_is_shown() -> None:
 def test_it_is_spoken_at_the_root_and_at_a_path_of_its_own() -> None:
     assert [endpoint.path for endpoint in endpoints({})] == ["/", "/ws/channels"]
     assert {endpoint.dialect_for({}).name for endpoint in endpoints({})} == {"channels"}
+
+
+def test_a_question_goes_to_its_thread_and_without_one_to_the_connections_own() -> None:
+    connection = dialect_for({}).connect(Handshake("a.1", {}, {}, "anonymous", "e", "0001"))
+    [named] = connection.received('{"type":"ask","payload":{"channel":"c","thread_id":"t","message":"Hi"}}', NOW)
+    [own] = connection.received('{"type":"ask","payload":{"channel":"c","message":"Hi"},"command_id":"x"}', NOW)
+    assert named == Tell(StreamName("conversation-t"), Ask("c", "a.1.1.q", "a.1.1.a", "Hi"), None)
+    assert own == Tell(StreamName("conversation-0001"), Ask("c", "a.1.2.q", "a.1.2.a", "Hi"), "x")
+
+
+def test_a_thread_with_too_many_questions_is_busy() -> None:
+    refused = Refused(Rejected("busy", "16 messages are waiting for their answer", 1.0))
+    tell = Tell(StreamName("conversation-t"), Ask("c", "q", "a", "Hi"))
+    [error] = answered(connected(), connected().settled(tell, refused, NOW))
+    assert (error["payload"]["code"], error["payload"]["retry_after"]) == ("busy", 1.0)

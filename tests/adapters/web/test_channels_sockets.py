@@ -37,7 +37,7 @@ from tests.dialogues.test_channels_dialogues import FILES, envelope
 
 DECIDERS = {Category.CHANNEL: channel}
 QUICK = Backoff(lambda: 0.0, first=0.02, cap=0.02)
-REAL = [path for path in FILES if path.stem not in ("publishing", "not_published", "resuming")]
+REAL = [path for path in FILES if path.stem not in ("asking", "publishing", "not_published", "resuming")]
 """Not those in which the audience lags or the log fails, or in which positions count what others published."""
 
 
