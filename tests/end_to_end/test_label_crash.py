@@ -20,7 +20,7 @@ from core.identifiers import Category, StreamName
 from core.session import ToolCallRequested, ToolCallSucceeded
 from tests.adapters.gateways.test_shipments import PARAMETERS
 
-ROUNDS = 20 if os.environ.get("CI") else 4
+ROUNDS = 8 if os.environ.get("CI") else 4
 LABELS = 6
 """Asked for between one kill and the next."""
 
