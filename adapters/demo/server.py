@@ -83,17 +83,29 @@ class Server:
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, key: str | None = None) -> Any:
         """One REST call; the JSON it answers with. Raises OSError when there is no server (any more)."""
         headers = {"content-type": "application/json"} | ({"idempotency-key": key} if key else {})
+        return json.decode(await self._request(method, path, json.encode(body) if body is not None else None, headers))
 
-        def call() -> bytes:
+    async def fetch(self, path: str) -> bytes:
+        """What is to be had there, as it is. Raises OSError."""
+        return await self._request("GET", path, None, {})
+
+    async def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+        def request() -> bytes:
             connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
             try:
-                connection.request(method, path, json.encode(body) if body is not None else None, headers)
+                connection.request(method, path, body, headers)
                 return connection.getresponse().read()
             finally:
                 connection.close()
 
-        return json.decode(await trio.to_thread.run_sync(call, abandon_on_cancel=True))
+        return await trio.to_thread.run_sync(request, abandon_on_cancel=True)
 
 
-_OFFLINE = {"OPENAI_API_KEY": "", "CALLBOARD_LOG_FORMAT": "console", "CALLBOARD_BIND": "", "CALLBOARD_AUTH": "none"}
+RETELL_PATH = "ws-default"
+"""Where the demo's calls are."""
+_OFFLINE = {
+    "OPENAI_API_KEY": "", "CALLBOARD_FORECAST": "scripted", "CALLBOARD_CARRIER": "embedded", "SHIPVOX_API_URL": "",
+    "CALLBOARD_LOG_FORMAT": "console", "CALLBOARD_BIND": "", "CALLBOARD_AUTH": "none", "CALLBOARD_PUBLIC_URL": "",
+    "OBFUSCATED_WS_PATH": RETELL_PATH,
+}  # fmt: skip
 """The demo needs no key, and asks nobody."""

@@ -12,14 +12,14 @@ from uuid import uuid4
 
 import trio
 from rich.console import Console
-from rich.rule import Rule
-from rich.text import Text
 
 from adapters import history, timeline
 from adapters.bootstrap import open_history
 from adapters.demo import DemoFailed
 from adapters.demo.device import Device
+from adapters.demo.scenes import Trace, call, label, weather
 from adapters.demo.server import Server
+from adapters.demo.stage import Stage, expect
 from adapters.protocols.conversations import CONVERSATIONS_WITH_DELTAS
 from adapters.setting_values import StoreAddress
 from core.conversation import conversation
@@ -42,16 +42,12 @@ async def tell(console: Console, pace: float) -> None:
             raise DemoFailed(f"the demo did not end within {LONGEST:.0f} s")
 
 
-def expect(holds: bool, promise: str) -> None:
-    if not holds:
-        raise DemoFailed(f"not as promised: {promise}")
-
-
 class Story:
     """The server, the two devices, and the scenes."""
 
     def __init__(self, console: Console, pace: float, log: Path) -> None:
-        self._console, self._pace, self._log = console, pace, log
+        self._console, self._stage, self._pace, self._log = console, Stage(console), pace, log
+        self._traces: list[Trace] = []
         self._server = Server(log)
         self._id = ""
         self._printed = ""
@@ -67,6 +63,7 @@ class Story:
                 await self._meet()
                 await self._talk()
                 await self._err()
+                await self._speak_other_dialects()
                 await self._crash_in_the_middle_of_an_answer()
                 await self._end()
         await self._look_back()
@@ -83,9 +80,9 @@ class Story:
     # --- the scenes -------------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        self._scene("A server, a fresh log, two devices")
+        self._stage.scene("A server, a fresh log, two devices")
         server = self._server
-        self._say(f"callboard serve is process {server.pid} on port {server.port}, its log {self._log.name}")
+        self._stage.say(f"callboard serve is process {server.pid} on port {server.port}, its log {self._log.name}")
         opened = await self._server.call("POST", "/api/v2/conversations", {"topic": "sailing", "user_id": "ada"})
         self._id = opened["id"]
         self._phone = Device(self._server.port, self._id)
@@ -94,18 +91,18 @@ class Story:
     async def _meet(self) -> None:
         await self._phone.until("connection_status", client_count=2)
         await self._laptop.until("connection_status", client_count=2)
-        self._say("phone and laptop listen to the same conversation")
+        self._stage.say("phone and laptop listen to the same conversation")
         await trio.sleep(self._pace)
 
     async def _talk(self) -> None:
-        self._scene("Speech and a streamed answer")
+        self._stage.scene("Speech and a streamed answer")
         words = FIRST.split()
         for count in (2, 5, 9):
             await self._phone.say("transcript_update", interim_transcript=" ".join(words[:count]), confidence=0.8)
         await self._phone.say("transcript_update", final_transcript=FIRST, confidence=0.96)
         heard = await self._laptop.until("transcript_update", accumulated_transcript=FIRST)
-        self._line("phone", "speaks", FIRST)
-        self._say(f"the laptop has the transcript, as event {heard['seq']}")
+        self._stage.line("phone", "speaks", FIRST)
+        self._stage.say(f"the laptop has the transcript, as event {heard['seq']}")
         before_phone, before = len(self._phone.frames), len(self._laptop.frames)
         answered = await self._ask(FIRST)
         heard = await self._laptop.until("ai_response", before)
@@ -120,29 +117,37 @@ class Story:
         return answered
 
     async def _err(self) -> None:
-        self._scene("What is wrong is refused, and nobody else is disturbed")
+        self._stage.scene("What is wrong is refused, and nobody else is disturbed")
         before_phone, before_laptop = len(self._phone.frames), len(self._laptop.frames)
         await self._phone.say("state_change_request", state="speaking")
-        self._line("phone", "asks for", "state speaking, while the conversation waits for the user")
+        self._stage.line("phone", "asks for", "state speaking, while the conversation waits for the user")
         await self._phone.send('{"type": "speech_event", oops')
-        self._line("phone", "sends", '{"type": "speech_event", oops')
+        self._stage.line("phone", "sends", '{"type": "speech_event", oops')
         error = await self._phone.until("error", before_phone, error_type="invalid_json")
-        self._line("phone", "hears", f"error {error['payload']['error_type']}: {error['payload']['message']}")
+        self._stage.line("phone", "hears", f"error {error['payload']['error_type']}: {error['payload']['message']}")
         expect(len(self._phone.frames) == before_phone + 1, "an illegal transition changes nothing and shows nothing")
         expect(len(self._laptop.frames) == before_laptop, "the laptop hears nothing of either")
-        self._say("the illegal transition is in the log, with its reason; the laptop heard nothing")
+        self._stage.say("the illegal transition is in the log, with its reason; the laptop heard nothing")
         await trio.sleep(self._pace)
 
+    async def _speak_other_dialects(self) -> None:
+        """On the same server, which is still the one that will be killed."""
+        for play in (weather.play, label.play, call.play):
+            self._traces.append(await play(self._stage, self._server))
+            await trio.sleep(self._pace)
+
     async def _crash_in_the_middle_of_an_answer(self) -> None:
-        self._scene("kill -9 in the middle of an answer")
-        self._line("user", "asks", SECOND)
+        self._stage.scene("kill -9 in the middle of an answer")
+        self._stage.line("user", "asks", SECOND)
         before, key = len(self._laptop.frames), str(uuid4())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._ask_in_vain, key)
             await self._laptop.until("ai_response_delta", before, times=5)
-            self._console.print(" ✗", style="bold red")
+            self._stage.cut_off()
             await self._server.kill()
-        self._say(f"the server is gone after {self._laptop.seq} events; nothing was said goodbye, nothing flushed")
+        self._stage.say(
+            f"the server is gone after {self._laptop.seq} events; nothing was said goodbye, nothing flushed"
+        )
         await self._come_back(before, key)
 
     async def _ask_in_vain(self, key: str) -> None:
@@ -155,17 +160,19 @@ class Story:
     async def _come_back(self, before: int, key: str) -> None:
         since = {"phone": self._phone.seq, "laptop": self._laptop.seq}
         await self._server.start()
-        self._say(f"started again as process {self._server.pid}; both devices come back with ?since={since['laptop']}")
+        self._stage.say(
+            f"started again as process {self._server.pid}; both devices come back with ?since={since['laptop']}"
+        )
         answer = (await self._ask(SECOND, key))["ai_response"]
         for device in (self._phone, self._laptop):
             heard = await device.until("ai_response", before)
             expect(heard["payload"]["content"] == answer, "both devices get the whole answer")
             expect(device.greetings[-1]["recovered"], "a resumed device is told that nothing is missing")
-        self._say("the request was sent again with its Idempotency-Key: asked once, answered once")
+        self._stage.say("the request was sent again with its Idempotency-Key: asked once, answered once")
         await trio.sleep(self._pace)
 
     async def _end(self) -> None:
-        self._scene("The end of it")
+        self._stage.scene("The end of it")
         ended = await self._server.call("PUT", f"/api/v2/conversations/{self._id}/end")
         expect(ended["status"] == "ended", "the conversation is ended")
 
@@ -174,11 +181,16 @@ class Story:
         stream = StreamName.of(Category.CONVERSATION, self._id)
         async with open_history(address) as store:
             records = await store.read_stream(stream)
+            left = [(trace, await store.read_stream(trace.stream)) for trace in self._traces]
         for name, device in (("phone", self._phone), ("laptop", self._laptop)):
             self._compare(name, device, records)
-        self._scene(f"callboard replay {stream[:26]}…")
+        self._stage.scene(f"callboard replay {stream[:26]}…")
         self._console.print(timeline.tell(records, conversation))
-        self._scene("callboard verify")
+        self._stage.scene("callboard replay, of the three others")
+        for trace, events in left:
+            expect(trace.holds(events), f"{trace.stream} has {trace.promise}")
+            self._stage.say(f"{trace.stream}: {len(events)} events, {trace.promise}")
+        self._stage.scene("callboard verify")
         expect(await history.verify(address, self._console), "the chain holds")
 
     def _compare(self, name: str, device: Device, records: list[Recorded]) -> None:
@@ -192,7 +204,7 @@ class Story:
                 shown.append((record.version, frame.body.decode()))
         expect(device.heard == shown, f"the {name} got every frame once, in order, byte for byte as the log has it")
         told = f"{len(shown)} frames over {len(device.greetings)} connections"
-        self._say(f"the {name} got {told}: no gap, no repeat, each byte for byte as the log has it")
+        self._stage.say(f"the {name} got {told}: no gap, no repeat, each byte for byte as the log has it")
 
     # --- the console ------------------------------------------------------------------------------------------
 
@@ -200,26 +212,16 @@ class Story:
         """The answer, as the laptop gets it: piece by piece, and what is left of it with the whole."""
         match frame["type"], frame["payload"]:
             case "ai_response_delta", {"index": None}:
-                self._console.print("\n  laptop hears  ", end="", style="dim")
+                self._stage.begin_answer("laptop hears")
                 self._printed = ""
             case "ai_response_delta", {"delta": delta}:
                 self._print_piece(delta)
             case "ai_response", {"content": content}:
                 self._print_piece(content.removeprefix(self._printed))
-                self._console.print()
+                self._stage.end_answer()
             case _:
                 pass  # the story tells of the others itself
 
     def _print_piece(self, text: str) -> None:
         self._printed += text
-        self._console.print(text, end="", style="green", soft_wrap=True)
-
-    def _scene(self, title: str) -> None:
-        self._console.print()
-        self._console.print(Rule(Text(title, "bold"), align="left", style="dim"))
-
-    def _say(self, text: str) -> None:
-        self._console.print(Text("✓ ", "bold green").append(text, "default"))
-
-    def _line(self, who: str, does: str, what: str) -> None:
-        self._console.print(Text(f"  {who} ", "bold").append(f"{does}  ", "dim").append(what))
+        self._stage.piece(text)
