@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from msgspec import DecodeError, Raw, ValidationError
 from msgspec.json import Decoder, Encoder
 
+from core.dialect import Handshake
 from core.messages import MAX_COMMAND_ID_LENGTH
 
 T = TypeVar("T")
@@ -21,6 +23,7 @@ NULL = Raw(b"null")
 encode = Encoder().encode
 """A value as JSON bytes; NaN and infinities would become null, as JSON has neither."""
 
+_SINCE = re.compile(r"[0-9]{1,18}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT: Decoder[str] = Decoder(str)
 _ANY: Decoder[Any] = Decoder()
@@ -72,6 +75,17 @@ def read_command_id(raw: Raw) -> str | None:
     if not isinstance(command_id, str) or not 1 <= len(command_id) <= MAX_COMMAND_ID_LENGTH:
         raise WrongField(f"`command_id` is a text of 1 to {MAX_COMMAND_ID_LENGTH} characters")
     return command_id
+
+
+def resumes_from(handshake: Handshake, version: int) -> int | None:
+    """The version a client goes on behind, who comes back with `?since=&epoch=` to a stream that is at `version`.
+
+    None for a fresh start: it did not ask, or asked for another log's version, or for one of the future.
+    """
+    since = handshake.query.get("since", "")
+    if handshake.query.get("epoch") != handshake.epoch or not _SINCE.fullmatch(since) or int(since) > version:
+        return None
+    return int(since)
 
 
 def check_depth(value: Any, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, assert_never
@@ -32,7 +31,6 @@ NOT_FOUND = Close(1008, "Conversation not found")
 TRY_AGAIN = Close(1013, "Try again later")
 FAILED = Close(1011, "The conversation cannot be joined")
 
-_SINCE = re.compile(r"[0-9]{1,18}")
 
 _ERROR_TYPES = {"too_long": "validation_error", "busy": "busy"}
 """Of the decider's rejections; those not named here are a `message_handling_error`."""
@@ -155,7 +153,7 @@ class ConversationsConnection:
 
     def _welcome(self, joined: Accepted, now: int) -> Sequence[Output]:
         stream, state, version = self._stream, joined.state, joined.version
-        since = self._resumes_from(version)
+        since = wire.resumes_from(self._handshake, version)
         if since is not None:
             return Recall(stream, since, version), Hear(stream, state, version)
         greeting = self._greeting(state, version, now, recovered=False)
@@ -166,19 +164,11 @@ class ConversationsConnection:
     def _welcome_to_the_end(self, looked: Accepted, now: int) -> Sequence[Output]:
         """The end; with all that was missed before it, where the client says since when."""
         self._joins = False
-        since = self._resumes_from(looked.version)
+        since = wire.resumes_from(self._handshake, looked.version)
         if since is None:
             return self._say_ended(now, seq=looked.version, epoch=self._handshake.epoch, recovered=False)
         self._stage = Stage.CLOSED
         return Recall(self._stream, since, looked.version), ENDED
-
-    def _resumes_from(self, version: int) -> int | None:
-        """The version to resume behind, None for a fresh snapshot: not asked for, another log's, or of the future."""
-        query = self._handshake.query
-        since = query.get("since", "")
-        if query.get("epoch") != self._handshake.epoch or not _SINCE.fullmatch(since) or int(since) > version:
-            return None
-        return int(since)
 
     def _join_refused(self, rejection: Rejected, now: int) -> Sequence[Output]:
         match rejection.code:

@@ -33,7 +33,6 @@ class ConversationsDialect:
         event = record.event
         return ENDED if type(event) is PhaseEntered and event.phase is Phase.ENDED else None
 
-
     def topics(self, record: Recorded) -> Sequence[str]:  # noqa: ARG002  # as above
         return ()
 

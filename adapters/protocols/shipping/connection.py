@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, assert_never
 from uuid import UUID, uuid5
 
+from adapters.protocols import wire
 from adapters.protocols.shipping import frames
 from adapters.protocols.shipping.asking import Ask, command_of, find_request
 from adapters.protocols.shipping.requests import (
@@ -20,7 +21,7 @@ from adapters.protocols.shipping.requests import (
     UnreadableFrame,
     read_asked,
 )
-from core.dialect import Close, Handshake, Hear, Listen, Output, Tell, Write
+from core.dialect import Close, Handshake, Hear, Listen, Output, Recall, Tell, Write
 from core.identifiers import Category, MalformedStreamName, StreamName
 from core.messages import Accepted, Busy, Outcome, Refused, Unavailable
 from core.session import ExpireSession, JoinDevice, LeaveDevice, OpenSession, Session
@@ -65,6 +66,7 @@ class ShippingConnection:
         self._joins = False
         self._waiting: list[Callable[[int], Sequence[Output]]] = []
         self._held = self._held_characters = self._requests = 0
+        self._place: frames.Fields = {}
 
     def opened(self, now: int) -> Sequence[Output]:
         named = self._handshake.query.get("session_id", "")
@@ -146,11 +148,19 @@ class ShippingConnection:
                 return ()
 
     def _welcome(self, stream: StreamName, joined: Accepted, now: int) -> Sequence[Output]:
-        """No greeting: a client takes the first frame for the answer to its first request."""
+        """No greeting: a client takes the first frame for the answer to its first request.
+
+        One who comes back with `since` gets what all of its session heard meanwhile; an answer to somebody alone is
+        had by asking again, with the same id.
+        """
         self._stage = Stage.TALKING
+        named = self._handshake.query.get("session_id") == stream.id
+        since = wire.resumes_from(self._handshake, joined.version) if named else None
+        self._place = {"epoch": self._handshake.epoch, "seq": joined.version, "recovered": since is not None}
         waiting, self._waiting = self._waiting, []
         answers = [output for due in waiting for output in due(now)]
-        return Hear(stream, joined.state, joined.version), *answers
+        missed = () if since is None else (Recall(stream, since, joined.version),)
+        return *missed, Hear(stream, joined.state, joined.version), *answers
 
     def _turned_away(self, tell: Tell, now: int) -> Sequence[Output]:
         """Silently into a session of our own; out where even that cannot be had."""
@@ -254,6 +264,8 @@ class ShippingConnection:
         return self._write(fields, now, ask.request_id, ask.asked.command_id)
 
     def _write(self, fields: frames.Fields, now: int, request_id: str, command_id: str | None = None) -> Write:
+        """The first one this connection writes says where in the log it is."""
+        fields, self._place = {**fields, **self._place}, {}
         return Write(frames.envelope(fields, now, request_id, self._user, self._session_id, command_id))
 
     def _new_request_id(self) -> str:

@@ -106,7 +106,8 @@ def render(record: Recorded, state: Session) -> Frame | None:
     if fields is None:
         return None
     stamp = record.stamp
-    body = envelope(fields, stamp.time, event.request_id, state.user, record.stream.id, stamp.client_command_id)
+    placed = {**fields, "seq": record.version}
+    body = envelope(placed, stamp.time, event.request_id, state.user, record.stream.id, stamp.client_command_id)
     return Frame(body, reach(event))
 
 

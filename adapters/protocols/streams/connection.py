@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from enum import Enum, auto
 from functools import partial
@@ -31,7 +30,6 @@ TRY_AGAIN = Close(1013, "Try again later")
 FAILED = Close(1011, "The session cannot be joined")
 FLOODED = Close(4008, "too much at once; come back with since")
 
-_SINCE = re.compile(r"[0-9]{1,18}")
 _BUSY = "The session is busy"
 _UNAVAILABLE = "The session cannot be reached now"
 
@@ -153,19 +151,11 @@ class StreamsConnection:
         self._stage = Stage.TALKING
         held, self._held = self._held, []
         stream, version = self._stream, joined.version
-        since = self._resumes_from(version)
+        since = wire.resumes_from(self._handshake, version)
         hearing = Hear(stream, joined.state, version), Tune(frames.CHAT), *held
         if since is not None:
             return Recall(stream, since, version), *hearing
         return self._greeting(version, now, recovered=False), *hearing
-
-    def _resumes_from(self, version: int) -> int | None:
-        """The version to resume behind, None for a fresh start: not asked for, another log's, or of the future."""
-        query = self._handshake.query
-        since = query.get("since", "")
-        if query.get("epoch") != self._handshake.epoch or not _SINCE.fullmatch(since) or int(since) > version:
-            return None
-        return int(since)
 
     def _command_settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:
         is_transcription = isinstance(tell.command, RequestTranscription)
