@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-import ssl
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 from msgspec import DecodeError, Struct, json
 
 from adapters.gateways.breaker import Breaker
+from adapters.gateways.http_answers import read_up_to, tls_settings
 from adapters.gateways.model_failures import retry_after_of
 from adapters.gateways.skies import sky
 from core.ports import ForecastFailure, UnknownPlace, Weather
@@ -106,7 +105,7 @@ class OpenMeteo:
             raise UnknownPlace("no place was named")
         import httpx
 
-        tls = await trio.to_thread.run_sync(_tls_settings)
+        tls = await trio.to_thread.run_sync(tls_settings)
         async with httpx.AsyncClient(verify=tls, timeout=None) as client:  # noqa: S113  # Trio bounds each request
             found = await self._find(client, place)
             where = {"latitude": f"{found.latitude}", "longitude": f"{found.longitude}"}
@@ -177,24 +176,11 @@ class OpenMeteo:
         return content
 
 
-@cache
-def _tls_settings() -> ssl.SSLContext:
-    """Dear to load, and so loaded once, in a thread."""
-    import httpx
-
-    return httpx.create_ssl_context()
-
-
 async def _read(response: httpx.Response) -> bytes:
-    content = bytearray()
-    with trio.CancelScope() as too_much:
-        async for received in response.aiter_bytes():
-            content += received
-            if len(content) > MAX_ANSWER:
-                too_much.cancel()  # not by raising: that would leave the library's suspended generators lying about
-    if too_much.cancelled_caught:
+    content = await read_up_to(response, MAX_ANSWER)
+    if content is None:
         raise ForecastFailure("the forecast's answer is without end")
-    return bytes(content)
+    return content
 
 
 def _refusal(response: httpx.Response, content: bytes) -> ForecastFailure:

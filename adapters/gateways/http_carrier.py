@@ -13,10 +13,8 @@ after a crash or a lost answer nobody here knows whether it was.
 from __future__ import annotations
 
 import random
-import ssl
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +23,7 @@ import trio
 from msgspec import Struct, structs
 
 from adapters.gateways.breaker import Breaker
+from adapters.gateways.http_answers import read_up_to, tls_settings
 from adapters.gateways.label_sheets import draw_qr, qr_text
 from adapters.gateways.model_failures import retry_after_of
 from core.ports import CarrierFailure
@@ -131,7 +130,7 @@ class HTTPCarrier:
     async def _answer_in_time(self, endpoint: str, asked: dict[str, Any], headers: dict[str, str]) -> bytes:
         import httpx
 
-        tls = await trio.to_thread.run_sync(_tls)
+        tls = await trio.to_thread.run_sync(tls_settings)
         with trio.move_on_after(self._timeout):
             async with httpx.AsyncClient(verify=tls, timeout=None, headers=headers, trust_env=False) as client:  # noqa: S113  # Trio's deadline holds it
                 return await self._answer(client, endpoint, asked)
@@ -175,16 +174,10 @@ async def _post(client: httpx.AsyncClient, url: str, asked: dict[str, Any]) -> b
 
 
 async def _read_whole(response: httpx.Response) -> bytes:
-    """Raises CarrierFailure for one without end; its generators are cancelled, so that none is left suspended."""
-    body = bytearray()
-    with trio.CancelScope() as scope:
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > MAX_ANSWER_BYTES:
-                scope.cancel()
-    if len(body) > MAX_ANSWER_BYTES:
+    body = await read_up_to(response, MAX_ANSWER_BYTES)
+    if body is None:
         raise CarrierFailure(f"the carrier's answer has more than {MAX_ANSWER_BYTES} bytes")
-    return bytes(body)
+    return body
 
 
 def _refusal(response: httpx.Response, body: bytes) -> CarrierFailure:
@@ -213,11 +206,3 @@ def _read(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Passing(f"the carrier's answer is not what it should be: {str(error)[:MAX_QUOTED]}") from error
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Dear to load, and so kept."""
-    import httpx
-
-    return httpx.create_ssl_context(trust_env=False)
