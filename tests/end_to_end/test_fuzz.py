@@ -21,7 +21,7 @@ from tests.adapters.server.raw import Gone, Wire, connected, handshake, text
 from tests.end_to_end.mutations import Fuzz
 
 IN_CI = os.environ.get("CI") == "true"
-CASES = int(os.environ.get("CALLBOARD_FUZZ_CASES", "20000" if IN_CI else "5000"))
+CASES = int(os.environ.get("CALLBOARD_FUZZ_CASES", "12000" if IN_CI else "5000"))
 SEED = int(os.environ.get("CALLBOARD_FUZZ_SEED", "20261121"))
 AT_ONCE = 32
 """Connections that send at the same time."""

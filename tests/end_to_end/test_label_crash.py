@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -20,7 +19,7 @@ from core.identifiers import Category, StreamName
 from core.session import ToolCallRequested, ToolCallSucceeded
 from tests.adapters.gateways.test_shipments import PARAMETERS
 
-ROUNDS = 8 if os.environ.get("CI") else 4
+ROUNDS = 4
 LABELS = 6
 """Asked for between one kill and the next."""
 

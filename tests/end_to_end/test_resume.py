@@ -28,7 +28,7 @@ from core.identifiers import Category, StreamName
 from core.messages import Accepted
 from tests.end_to_end.onlooker import PATIENCE, Line, Onlooker
 
-EXAMPLES = 25 if os.environ.get("CI") == "true" else 6
+EXAMPLES = 15 if os.environ.get("CI") == "true" else 6
 AS_FOUND = (Phase.explicit, Phase.reuse, Phase.generate)
 """A schedule takes a second, so making one smaller would take minutes; 25 steps can be read."""
 OUTLET_BYTES = 256 * 1024

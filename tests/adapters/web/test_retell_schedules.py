@@ -29,8 +29,8 @@ from eventstore.memory import MemoryStore
 from eventstore.subscription import LogSubscription
 from tests.adapters.lines import Exchange, Line, exchange
 
-SCHEDULES = 10_000 if os.environ.get("CI") == "true" else 500
-KILLED = 15 if os.environ.get("CI") == "true" else 5
+SCHEDULES = int(os.environ.get("CALLBOARD_SCHEDULES", "2000" if os.environ.get("CI") == "true" else "500"))
+KILLED = 5
 AT_ONCE = 100
 """Calls of one server, each a schedule of its own."""
 KINDS = ("response_required", "response_required", "reminder_required")
