@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from wsproto.events import BytesMessage, TextMessage
 
 
@@ -13,6 +15,20 @@ def text_frame(body: bytes) -> bytes:
     if size < 65_536:
         return b"\x81\x7e" + size.to_bytes(2, "big") + body
     return b"\x81\x7f" + size.to_bytes(8, "big") + body
+
+
+def joined(messages: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The same bytes in few pieces of at most `most` bytes; a message is never cut, so one alone may be larger."""
+    parts: list[bytes] = []
+    size = 0
+    for part in messages:
+        if parts and size + len(part) > most:
+            yield b"".join(parts)
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+    if parts:
+        yield b"".join(parts)
 
 
 class TooLarge(Exception):

@@ -33,6 +33,7 @@ from quart.wrappers.response import ResponseBody
 
 from actors.system import System
 from adapters.records import json_line
+from adapters.server.messages import joined
 from adapters.web import server_sent
 from adapters.web.answers import Problem, unprocessable
 from adapters.web.auth import Role, Visitor, current_visitor
@@ -159,7 +160,7 @@ class LogStream(ResponseBody):
                 log.warning("an event stream ends: the log cannot be read now", reason=str(reason), after=self._seq)
                 self._over = True
                 return
-            self._chunks = server_sent.joined(self._messages(records), CHUNK)
+            self._chunks = joined(self._messages(records), CHUNK)
 
     def _messages(self, records: Sequence[Recorded]) -> Iterator[bytes]:
         for record in records:

@@ -7,13 +7,13 @@ each read, folded and rendered once for all who need it, and kept while there is
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import trio
 
 from actors.topic import is_for
-from adapters.server.messages import text_frame
+from adapters.server.messages import joined, text_frame
 from core.decider import AnyDecider
 from core.dialect import Dialect, Frame, Reach, Recall
 from core.identifiers import Category, StreamName
@@ -65,20 +65,8 @@ class Leaf:
             retold = self._retold[id(dialect)] = Retold(dialect, self.state)
         self.weight += 2 * retold.render(self.records, self._decider)  # the frames, and about as much in the records
         pieces = retold.pieces[after - self.first : until - self.first]
-        return joined(frame for frame, to, origin in pieces if is_for(to, origin, connection_id))
-
-
-def joined(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """Frames, as many together as make CHUNK bytes: a copy for one client is never larger, but for a single frame."""
-    some, size = list[bytes](), 0
-    for frame in frames:
-        if some and size + len(frame) > CHUNK:
-            yield b"".join(some)
-            some, size = [], 0
-        some.append(frame)
-        size += len(frame)
-    if size:
-        yield b"".join(some)
+        mine = (frame for frame, to, origin in pieces if frame and is_for(to, origin, connection_id))
+        return joined(mine, CHUNK)
 
 
 Piece = tuple[bytes, Reach, str]
@@ -211,7 +199,7 @@ async def replay_wide(
         if not records:
             return
         since = records[-1].position
-        for chunk in joined(_wide_frames(records, dialect, topic, connection_id)):
+        for chunk in joined(filter(None, _wide_frames(records, dialect, topic, connection_id)), CHUNK):
             if not await show(chunk):
                 return
 

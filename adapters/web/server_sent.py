@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 
 CONTENT_TYPE = "text/event-stream"
 
@@ -30,20 +29,6 @@ def comment(text: str) -> bytes:
 def retry(milliseconds: int) -> bytes:
     """How long a client waits before it comes back."""
     return b"retry: %d\n\n" % milliseconds
-
-
-def joined(messages: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """The same bytes in few pieces of at most `most` bytes; a message is never cut, so one alone may be larger."""
-    parts: list[bytes] = []
-    size = 0
-    for part in messages:
-        if parts and size + len(part) > most:
-            yield b"".join(parts)
-            parts, size = [], 0
-        parts.append(part)
-        size += len(part)
-    if parts:
-        yield b"".join(parts)
 
 
 def _field(name: str, value: str) -> bytes:

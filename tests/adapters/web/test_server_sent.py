@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.web.server_sent import comment, joined, message, progress, retry
+from adapters.server.messages import joined
+from adapters.web.server_sent import comment, message, progress, retry
 from tests.adapters.web.event_source import Message, Parser
 
 LINE_TEXTS = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]))
