@@ -130,7 +130,8 @@ def performers(
 ) -> Mapping[type, Perform]:
     """Who does which effect. `boot` says which run of the server this is, once it runs."""
     interval, patience, clock = settings.delta_interval, settings.response_timeout, SystemClock()
-    forecast = OpenMeteo() if settings.forecast is ForecastSource.OPEN_METEO else ScriptedForecast()
+    meteo = OpenMeteo(geocoding_url=settings.geocoding_url, forecast_url=settings.forecast_url)
+    forecast = meteo if settings.forecast is ForecastSource.OPEN_METEO else ScriptedForecast()
     url = settings.shipvox_api_url
     carrier = EmbeddedCarrier(clock) if settings.carrier is CarrierKind.EMBEDDED or url is None else HTTPCarrier(url)
     of_calls = call_performers(

@@ -85,6 +85,8 @@ class Settings:
     response_timeout: float
     delta_interval: float
     forecast: ForecastSource
+    forecast_url: str
+    geocoding_url: str
     transcriber: TranscriberKind
     carrier: CarrierKind
     graceful_timeout: float
@@ -185,6 +187,10 @@ SETTINGS: tuple[Setting, ...] = (
             "Seconds between two pieces of a streamed answer; 0 for every piece as it comes."),
     Setting("CALLBOARD_FORECAST", None, values.choice_of(ForecastSource),
             "Weather: open-meteo or scripted.", "open-meteo with OPENAI_API_KEY, else scripted"),
+    Setting("CALLBOARD_FORECAST_URL", "https://api.open-meteo.com/v1/forecast", values.parse_web_url,
+            "Where Open-Meteo's forecast is asked for."),
+    Setting("CALLBOARD_GEOCODING_URL", "https://geocoding-api.open-meteo.com/v1/search", values.parse_web_url,
+            "Where Open-Meteo is asked for places."),
     Setting("CALLBOARD_TRANSCRIBER", None, values.choice_of(TranscriberKind),
             "Speech to text: openai or pocketsphinx.", "openai with OPENAI_API_KEY, else pocketsphinx"),
     Setting("CALLBOARD_CARRIER", None, values.choice_of(CarrierKind),

@@ -23,10 +23,13 @@ _LISTENS = re.compile(rb"listens on http://([^:]+):(\d+)")
 
 
 class Server:
-    """One `callboard serve` on a log. `port` is the same through restarts, once the first one has chosen it."""
+    """One `callboard serve` on a log, with `settings` of its own beside the demo's, by their variables.
 
-    def __init__(self, log: Path) -> None:
-        self._log, self.port = log, 0
+    `port` is the same through restarts, once the first one has chosen it.
+    """
+
+    def __init__(self, log: Path, settings: Mapping[str, str] = {}) -> None:
+        self._log, self.port, self._settings = log, 0, settings
         self._process: trio.Process | None = None
 
     @property
@@ -49,7 +52,7 @@ class Server:
         command = [sys.executable, "-m", "adapters.cli", "serve", *flags]
         errors = self._log.with_suffix(".stderr").open("ab")
         self._process = await trio.lowlevel.open_process(
-            command, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **_OFFLINE}
+            command, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **_OFFLINE, **self._settings}
         )
         errors.close()
         with trio.move_on_after(STARTED_WITHIN):
