@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class SystemStatistics(Struct, frozen=True):
     `tail_lag`: events durable but not yet shown to audiences. `topics`: streams that have listeners. Since the opening:
     `restarts` of actors, `busy` answers to letters for which a mailbox had no room, and `rejections`, refusals by
     code; a command set aside for crashing its actor is refused as `poisoned`. A retry's old refusal is not counted.
+    `events`: those shown to audiences since the opening, by their type.
     """
 
     actors: int
@@ -54,6 +56,7 @@ class SystemStatistics(Struct, frozen=True):
     board_lag: int
     busy: int = 0
     rejections: Mapping[str, int] = {}
+    events: Mapping[type, int] = {}
 
 
 class System:
@@ -69,6 +72,7 @@ class System:
         self.shown = store.head
         self._keeper, self._rejections = keeper, rejections
         self._connections = 0
+        self._events: Counter[type] = Counter()
 
     @property
     def board(self) -> Board:
@@ -131,11 +135,13 @@ class System:
             board_lag=self.store.head - self.board.position,
             busy=self.directory.turned_away,
             rejections=dict(self._rejections),
+            events=dict(self._events),
         )
 
     def show(self, record: Recorded) -> None:
         """Deliver one record to its audience."""
         self.audiences.deliver(record)
+        self._events[type(record.event)] += 1
         self.shown = record.position
 
     async def resume_outstanding(self) -> None:

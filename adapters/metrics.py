@@ -14,7 +14,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from actors.system import SystemStatistics
+from adapters.protocols.retell.requests import KINDS, UNKNOWN
 from adapters.server.statistics import SocketStatistics
+from core.session import SessionExpired
 from eventstore.waiting import LATENCY_BOUNDS, WriterStatistics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,6 +25,16 @@ CLOSE_CODES = frozenset({1000, 1001, 1002, 1006, 1007, 1008, 1009, 1011, 1012, 1
 """Those with a series of their own. A client may close with any of thousands, and must not make as many series."""
 DIALECTS = ("conversations", "channels", "shipping", "streams", "retell")
 """Those whose connections are shown also while there are none."""
+INTERACTIONS = (*KINDS, UNKNOWN)
+"""Types of a voice platform's frames, shown also while there are none."""
+
+
+class CallStatistics(Struct, frozen=True):
+    """Of voice calls since the start: frames by their type, the sockets that have gone, and how long all were open."""
+
+    interactions: Mapping[str, int] = {}
+    sockets: int = 0
+    seconds: float = 0.0
 
 
 class Measured(Struct, frozen=True):
@@ -33,6 +45,7 @@ class Measured(Struct, frozen=True):
     sockets: SocketStatistics
     epoch: str
     ready: bool
+    calls: CallStatistics = CallStatistics()
 
 
 def exposition(measured: Measured) -> bytes:
@@ -55,6 +68,7 @@ class Families(Collector):
         yield from _server(measured)
         yield from _sockets(measured.sockets)
         yield from _actors(measured.system)
+        yield from _calls(measured.calls)
         yield from _log(measured.system, measured.writer)
 
 
@@ -100,8 +114,17 @@ def _actors(system: SystemStatistics) -> Iterator[Metric]:
     yield _by("code", CounterMetricFamily, "rejections", "Commands refused, by code.", rejections)
     yield _gauge("audience_topics", "Streams that have listeners.", system.topics)
     yield _gauge("audience_listeners", "Listeners of all streams.", system.listeners)
+    expired = system.events.get(SessionExpired, 0)
+    yield _counter("sessions_expired", "Sessions that ended as nobody used them for too long.", expired)
     yield _gauge("tail_lag_events", "Events durable but not yet shown to audiences.", system.tail_lag)
     yield _gauge("board_lag_events", "Events durable but not yet on the board.", system.board_lag)
+
+
+def _calls(calls: CallStatistics) -> Iterator[Metric]:
+    interactions = {**dict.fromkeys(INTERACTIONS, 0), **calls.interactions}
+    yield _by("type", CounterMetricFamily, "call_interactions", "Frames of voice platforms, by type.", interactions)
+    yield _counter("call_sockets_ended", "Sockets of calls that have gone.", calls.sockets)
+    yield _counter("call_sockets_seconds", "How long the sockets of calls that have gone were open.", calls.seconds)
 
 
 def _log(system: SystemStatistics, writer: WriterStatistics) -> Iterator[Metric]:

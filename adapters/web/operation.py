@@ -9,7 +9,8 @@ import trio
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.metrics import CONTENT_TYPE, Measured, exposition
+from adapters.metrics import CONTENT_TYPE, CallStatistics, Measured, exposition
+from adapters.protocols.retell import TALLY
 from adapters.server.statistics import Tally
 from adapters.web import auth
 from adapters.web.answers import answer
@@ -101,7 +102,8 @@ def writes_of(store: EventStore) -> WriterStatistics:
 def measure(system: System, tally: Tally, *, ready: bool) -> Measured:
     """All numbers of this moment. Goes through all actors and outlets."""
     statistics, writer = system.statistics(), writes_of(system.store)
-    return Measured(statistics, writer, tally.statistics(), system.store.epoch, ready)
+    calls = CallStatistics(dict(TALLY.interactions), TALLY.sockets, TALLY.seconds)
+    return Measured(statistics, writer, tally.statistics(), system.store.epoch, ready, calls)
 
 
 def _fresh(response: Response) -> Response:

@@ -13,8 +13,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.system import SystemStatistics
-from adapters.metrics import CLOSE_CODES, DIALECTS, Measured, exposition
+from adapters.metrics import CLOSE_CODES, DIALECTS, CallStatistics, Measured, exposition
 from adapters.server.statistics import SocketStatistics, Tally
+from core.session import DeviceLeft, SessionExpired
 from eventstore.waiting import LATENCY_BOUNDS, WriterStatistics, WriterTally
 
 CALM = Measured(
@@ -57,6 +58,10 @@ PROMISED = {
     "callboard_rejections": "counter",
     "callboard_audience_topics": "gauge",
     "callboard_audience_listeners": "gauge",
+    "callboard_sessions_expired": "counter",
+    "callboard_call_interactions": "counter",
+    "callboard_call_sockets_ended": "counter",
+    "callboard_call_sockets_seconds": "counter",
     "callboard_tail_lag_events": "gauge",
     "callboard_board_lag_events": "gauge",
     "callboard_log_position": "gauge",
@@ -116,6 +121,19 @@ def test_the_numbers_are_those_of_the_system() -> None:
     assert found["callboard_rejections_total", "too_long"] == 12
     assert found["callboard_rejections_total", "poisoned"] == 13
     assert found["callboard_ready",] == 0
+
+
+def test_expired_sessions_are_counted() -> None:
+    events = {DeviceLeft: 5, SessionExpired: 3}
+    found = samples(replace(CALM, system=replace(CALM.system, events=events)))
+    assert found["callboard_sessions_expired_total",] == 3
+
+
+def test_the_numbers_are_those_of_the_calls() -> None:
+    found = samples(replace(CALM, calls=CallStatistics({"update_only": 4}, 2, 3.5)))
+    assert found["callboard_call_interactions_total", "update_only"] == 4
+    assert found["callboard_call_interactions_total", "unknown"] == 0
+    assert (found["callboard_call_sockets_ended_total",], found["callboard_call_sockets_seconds_total",]) == (2, 3.5)
 
 
 def test_the_numbers_are_those_of_the_sockets() -> None:

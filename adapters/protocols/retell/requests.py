@@ -73,7 +73,7 @@ Request = Ping | DescribeCall | UpdateTranscript | RequireResponse | NoteUnknown
 _NUMBER: Decoder[int | float] = Decoder(int | float)
 _ENVELOPE = Decoder(Envelope)
 _ANY: Decoder[Any] = Decoder()
-_KINDS: dict[str, Decoder[Any]] = {
+KINDS: dict[str, Decoder[Any]] = {
     "ping_pong": Decoder(Ping),
     "call_details": Decoder(Details),
     "update_only": Decoder(Update),
@@ -97,7 +97,7 @@ def read_request(frame: str | bytes) -> tuple[str, Request]:
     try:
         kind = _kind_of(frame)
         request = UNKNOWN, NoteUnknown(kind, "unknown interaction_type")
-        return request if kind not in _KINDS else (kind, _KINDS[kind].decode(frame).request())
+        return request if kind not in KINDS else (kind, KINDS[kind].decode(frame).request())
     except RecursionError:
         return UNKNOWN, NoteUnknown("", "it is nested too deeply")
     except (ValidationError, wire.WrongField) as error:

@@ -265,6 +265,7 @@ async def test_a_session_nobody_uses_expires_after_its_hour_and_its_actor_is_gon
         assert expired.event.at >= 1_735_862_400_000_000 + HOUR
         await wait_all_tasks_blocked()
         assert system.statistics().actors == 0
+        assert system.statistics().events[SessionExpired] == 1
 
 
 async def test_a_session_with_a_device_does_not_expire(autojump_clock: MockClock) -> None:

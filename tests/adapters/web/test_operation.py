@@ -14,6 +14,7 @@ from quart_trio import QuartTrio
 
 from actors.system import System, open_system
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
+from adapters.protocols import retell
 from adapters.server.statistics import Tally
 from adapters.web.answers import Problem, answer
 from adapters.web.auth import OpenDoor, Role, TokenDoor, check_requests
@@ -22,6 +23,7 @@ from core.conversation import OpenConversation, Say, conversation
 from core.identifiers import Category, StreamName
 from core.messages import Accepted
 from core.ports import EventStore
+from core.session import ExpireSession, OpenSession, session
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite
 from tests.eventstore.logs import locked
@@ -33,7 +35,7 @@ PATIENCE = 5.0
 @asynccontextmanager
 async def running(store: EventStore) -> AsyncIterator[System]:
     clock, identifiers = SystemClock(), TimeOrderedIdentifiers()
-    deciders = {Category.CONVERSATION: conversation}
+    deciders = {Category.CONVERSATION: conversation, Category.SESSION: session}
     async with open_system(store, deciders=deciders, performers={}, clock=clock, identifiers=identifiers) as system:
         yield system
 
@@ -127,6 +129,20 @@ async def test_metrics_come_in_the_text_format(system: System) -> None:
     response = await an_app(system).test_client().get("/metrics")
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_calls_and_sessions_are_counted_in_the_metrics(system: System) -> None:
+    app, stream = an_app(system), StreamName.of(Category.SESSION, "s1")
+    before = await numbers(app)
+    retell.TALLY.end(1.5)
+    for command in (OpenSession("ada", "shipping", 0, 1_000_000), ExpireSession(1_000_000)):
+        assert isinstance(await system.ask(stream, command, system.stamp()), Accepted)
+    await trio.testing.wait_all_tasks_blocked()
+    after = await numbers(app)
+    grown = {name: value - before[name] for name, value in after.items()}
+    assert grown["callboard_call_sockets_ended_total"] == 1
+    assert grown["callboard_call_sockets_seconds_total"] == 1.5
+    assert grown["callboard_sessions_expired_total"] == 1
 
 
 async def test_metrics_are_those_of_this_moment(tmp_path: Path) -> None:
