@@ -20,6 +20,7 @@ from adapters.web.answers import Problem, answer
 from adapters.web.auth import OpenDoor, Role, TokenDoor, check_requests
 from adapters.web.operation import MOST_LAG, operation_blueprint
 from core.conversation import OpenConversation, Say, conversation
+from core.decider import AnyDecider
 from core.identifiers import Category, StreamName
 from core.messages import Accepted
 from core.ports import EventStore
@@ -35,7 +36,7 @@ PATIENCE = 5.0
 @asynccontextmanager
 async def running(store: EventStore) -> AsyncIterator[System]:
     clock, identifiers = SystemClock(), TimeOrderedIdentifiers()
-    deciders = {Category.CONVERSATION: conversation, Category.SESSION: session}
+    deciders: dict[Category, AnyDecider] = {Category.CONVERSATION: conversation, Category.SESSION: session}
     async with open_system(store, deciders=deciders, performers={}, clock=clock, identifiers=identifiers) as system:
         yield system
 
