@@ -179,3 +179,32 @@ class Endpoint(Struct, frozen=True):
     path: str
     dialect_for: Callable[[Mapping[str, str]], Dialect]
     is_open: bool = False
+
+
+class Described(Struct, frozen=True):
+    """One kind of frame, for who reads about the dialect: `type` is what it is encoded from or read as (or what says
+    the same of it), and its JSON Schema is made of that. Within a dialect and a direction the name is of one kind."""
+
+    name: str
+    type: Any
+    summary: str
+
+
+class Reference(Struct, frozen=True):
+    """What a dialect says of itself in the API reference.
+
+    `received` and `sent` are the server's. `query` is a type whose fields are the handshake's query; `parameters` says
+    what those of the path are; `closes` when this dialect closes a socket by itself, by code. `names` stand in the
+    paths where the reference is not one server's.
+
+    Every package of dialects has one as `REFERENCE`, beside `endpoints`.
+    """
+
+    name: str
+    summary: str
+    received: Sequence[Described]
+    sent: Sequence[Described]
+    closes: Mapping[int, str]
+    query: Any = None
+    parameters: Mapping[str, str] = {}
+    names: Mapping[str, str] = {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from msgspec import DecodeError, Raw, ValidationError
-from msgspec.json import Decoder, Encoder
+from msgspec import DecodeError, Meta, Raw, ValidationError
+from msgspec.json import Decoder, Encoder, schema
 
 from core.dialect import Handshake
 from core.messages import MAX_COMMAND_ID_LENGTH
@@ -20,8 +21,39 @@ MAX_DEPTH = 32
 NULL = Raw(b"null")
 """The default of an envelope's raw fields: absent and null are the same."""
 
+
+def null() -> Raw:
+    """`NULL`, as a factory for what has a schema, in which no raw default can stand."""
+    return NULL
+
+
 encode = Encoder().encode
 """A value as JSON bytes; NaN and infinities would become null, as JSON has neither."""
+
+Chosen = Annotated[str, Meta(min_length=1, max_length=MAX_COMMAND_ID_LENGTH)]
+CommandId = Annotated[
+    Chosen | None, Meta(description="Sent again with the same id, a command changes nothing and is answered as it was.")
+]
+"""A frame's `command_id`, as its schema says it."""
+
+_ID_OR_NULL = {"type": ["string", "null"], "minLength": 1, "maxLength": MAX_COMMAND_ID_LENGTH}
+RawCommandId = Annotated[Raw, Meta(extra_json_schema=_ID_OR_NULL)]
+"""The same, still to be read."""
+
+EchoedId = Annotated[str, Meta(description="The `command_id` of the frame this comes of.")]
+Version = Annotated[int, Meta(ge=0, description="The version in the log, to resume behind with `?since=`.")]
+Epoch = Annotated[str, Meta(description="Which log `since` is of; it belongs into the query beside it.")]
+Recovered = Annotated[
+    bool, Meta(description="Whether what came behind `since` follows; if not, this is a fresh start.")
+]
+Repeated = Annotated[bool, Meta(description="The outcome of an earlier command of the same id, told again.")]
+RetryAfter = Annotated[float, Meta(description="Seconds; coming back earlier does not help.")]
+Milliseconds = Annotated[int, Meta(description="Milliseconds since the epoch, UTC.")]
+Since = Annotated[
+    str,
+    Meta(pattern="^[0-9]{1,18}$", description="The last `seq` that came: what is behind it comes, then it goes on."),
+]
+"""What many frames and queries have in common, as their schemas say it."""
 
 _SINCE = re.compile(r"[0-9]{1,18}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -86,6 +118,18 @@ def resumes_from(handshake: Handshake, version: int) -> int | None:
     if handshake.query.get("epoch") != handshake.epoch or not _SINCE.fullmatch(since) or int(since) > version:
         return None
     return int(since)
+
+
+def one_of(names: Iterable[str]) -> Meta:
+    """For a text that is one of these, where no type says so."""
+    return Meta(extra_json_schema={"enum": list(names)})
+
+
+def others_beside(fields: Any) -> Meta:
+    """For an object that has the fields of this type, in which no other types are nested, and whatever else."""
+    (known,) = schema(fields)["$defs"].values()
+    named = {key: known[key] for key in ("properties", "required") if key in known}
+    return Meta(extra_json_schema={**named, "additionalProperties": True})
 
 
 def check_depth(value: Any, name: str) -> None:

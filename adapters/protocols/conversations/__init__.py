@@ -16,5 +16,13 @@ from adapters.protocols.conversations.dialect import (
     dialect_for,
     endpoints,
 )
+from adapters.protocols.conversations.reference import REFERENCE
 
-__all__ = ["CONVERSATIONS", "CONVERSATIONS_WITH_DELTAS", "ConversationsDialect", "dialect_for", "endpoints"]
+__all__ = [
+    "CONVERSATIONS",
+    "CONVERSATIONS_WITH_DELTAS",
+    "REFERENCE",
+    "ConversationsDialect",
+    "dialect_for",
+    "endpoints",
+]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, assert_never
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from adapters.protocols import wire
 from adapters.protocols.conversations import frames
-from adapters.protocols.conversations.frames import error_fields, phase_fields
+from adapters.protocols.conversations.frames import error_fields
 from adapters.protocols.conversations.requests import UnreadableFrame, read_request
 from core.conversation import Conversation, JoinClient, LeaveClient, Phase
 from core.decider import Rejected
@@ -106,7 +106,7 @@ class ConversationsConnection:
         except UnreadableFrame as error:
             return self._complain(error.error_type, error.message, now, command_id=error.command_id)
         if request is None:
-            alive = {"status": "alive", "server_time": wire.iso_time(now)}
+            alive = frames.AliveFields(status="alive", server_time=wire.iso_time(now))
             return self._write("heartbeat_response", alive, now, command_id=command_id)
         return Tell(self._stream, request, command_id)
 
@@ -164,10 +164,10 @@ class ConversationsConnection:
     def _welcome_to_the_end(self, looked: Accepted, now: int) -> Sequence[Output]:
         """The end; with all that was missed before it, where the client says since when."""
         self._joins = False
+        self._stage = Stage.CLOSED
         since = wire.resumes_from(self._handshake, looked.version)
         if since is None:
-            return self._say_ended(now, seq=looked.version, epoch=self._handshake.epoch, recovered=False)
-        self._stage = Stage.CLOSED
+            return self._greet(frames.the_phase(Phase.ENDED), looked.version, now, recovered=False), ENDED
         return Recall(self._stream, since, looked.version), ENDED
 
     def _join_refused(self, rejection: Rejected, now: int) -> Sequence[Output]:
@@ -201,7 +201,7 @@ class ConversationsConnection:
             case "illegal_transition":
                 return ()
             case "conversation_ended":
-                return self._say_ended(now, command_id=tell.command_id)
+                return self._say_ended(now, tell.command_id)
             case "conversation_not_found":
                 return self._turn_away(_NO_CONVERSATION, NOT_FOUND, now)
             case code:
@@ -212,10 +212,13 @@ class ConversationsConnection:
 
     # --- writing ---
 
-    def _write(self, type: str, payload: dict[str, Any], now: int, command_id: str | None = None, **more: Any) -> Write:
+    def _write(
+        self, type: str, payload: Mapping[str, Any], now: int, command_id: str | None = None,
+        repeated: bool | UnsetType = UNSET,
+    ) -> Write:  # fmt: skip
         chosen = UNSET if command_id is None else command_id
-        time = wire.iso_time(now)
-        return Write(wire.encode(frames.Message(type, self._id, time, payload, command_id=chosen, **more)))
+        message = frames.Message(type, self._id, wire.iso_time(now), payload, command_id=chosen, repeated=repeated)
+        return Write(wire.encode(message))
 
     def _complain(
         self, error_type: str, message: str, now: int, retry_after: float | None = None, command_id: str | None = None
@@ -223,14 +226,18 @@ class ConversationsConnection:
         return self._write("error", error_fields(error_type, message, retry_after), now, command_id)
 
     def _greeting(self, state: Conversation, version: int, now: int, *, recovered: bool) -> Write:
-        transcript = {"final_transcript": state.transcript, "interim_transcript": state.interim}
-        payload = phase_fields(state.phase or Phase.IDLE, {"transcript": transcript})
-        return self._write("state_update", payload, now, seq=version, epoch=self._handshake.epoch, recovered=recovered)
+        transcript: frames.Transcript = {"final_transcript": state.transcript, "interim_transcript": state.interim}
+        fields = frames.greeting_fields(state.phase or Phase.IDLE, transcript)
+        return self._greet(fields, version, now, recovered=recovered)
 
-    def _say_ended(self, now: int, **more: Any) -> Sequence[Output]:
+    def _greet(self, fields: frames.GreetingFields, version: int, now: int, *, recovered: bool) -> Write:
+        time, epoch = wire.iso_time(now), self._handshake.epoch
+        return Write(wire.encode(frames.Greeting(self._id, time, fields, version, epoch, recovered)))
+
+    def _say_ended(self, now: int, command_id: str | None) -> Sequence[Output]:
         self._stage = Stage.CLOSED
-        return self._write("state_update", phase_fields(Phase.ENDED), now, **more), ENDED
+        return self._write("state_update", frames.the_phase(Phase.ENDED), now, command_id), ENDED
 
-    def _turn_away(self, error: dict[str, Any], close: Close, now: int) -> Sequence[Output]:
+    def _turn_away(self, error: frames.ErrorFields, close: Close, now: int) -> Sequence[Output]:
         self._stage = Stage.CLOSED
         return self._write("error", error, now), close

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 from msgspec.json import Decoder
 
 from adapters.protocols import wire
@@ -23,16 +23,16 @@ class TranscriptPayload(Struct, frozen=True):
     interim_transcript: str | None = None
     final_transcript: str | None = None
     confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
-    command_id: Raw = wire.NULL
+    command_id: wire.RawCommandId = field(default_factory=wire.null)
 
     def request(self) -> UpdateTranscript:
         return UpdateTranscript(self.interim_transcript, self.final_transcript, self.confidence)
 
 
 class StatePayload(Struct, frozen=True):
-    state: str
+    state: Annotated[str, wire.one_of(Phase)]
     metadata: dict[str, Any] | None = None
-    command_id: Raw = wire.NULL
+    command_id: wire.RawCommandId = field(default_factory=wire.null)
 
     def request(self) -> RequestPhase:
         """Raises UnreadableFrame for an unknown state, WrongField for bottomless metadata."""
@@ -46,7 +46,7 @@ class StatePayload(Struct, frozen=True):
 class SpeechPayload(Struct, frozen=True):
     event_type: str
     data: dict[str, Any]
-    command_id: Raw = wire.NULL
+    command_id: wire.RawCommandId = field(default_factory=wire.null)
 
     def request(self) -> ReportSpeech:
         """Raises WrongField for bottomless data."""
@@ -55,7 +55,7 @@ class SpeechPayload(Struct, frozen=True):
 
 
 class HeartbeatPayload(Struct, frozen=True):
-    command_id: Raw = wire.NULL
+    command_id: wire.RawCommandId = field(default_factory=wire.null)
 
     def request(self) -> None:
         """Nobody but this connection is concerned."""
