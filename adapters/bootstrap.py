@@ -272,6 +272,7 @@ def _web_settings(settings: Settings, model: LanguageModel) -> WebSettings:
         max_connections=settings.max_connections,
         trust_host=settings.auth is Auth.JWT or settings.insecure,
         silence_limits={name: settings.silence_limit_of(name) for name in OWN_SILENCE},
+        log_messages=settings.log_messages,
         path_names={
             "obfuscated_ws_path": settings.obfuscated_ws_path,
             "session_max_age": str(settings.session_max_age),

@@ -165,7 +165,7 @@ def serve(**flags: Any) -> None:
     binds = flags.pop("bind", None)
     texts = {**flags, "bind": ",".join(binds) if binds else None}
     settings = from_environment(os.environ, texts, on_terminal=sys.stderr.isatty())
-    logs.configure(as_json=settings.log_format is LogFormat.JSON)
+    logs.configure(as_json=settings.log_format is LogFormat.JSON, debug=settings.log_messages)
 
     async def work() -> None:
         from adapters import bootstrap  # so that `--help` and the log's readers start quickly

@@ -91,6 +91,7 @@ class Settings:
     carrier: CarrierKind
     graceful_timeout: float
     log_format: LogFormat
+    log_messages: bool
     obfuscated_ws_path: str
     openai_api_key: Secret | None
     openai_base_url: str | None
@@ -198,6 +199,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("CALLBOARD_GRACEFUL_TIMEOUT", "5", values.parse_seconds, "Seconds a shutdown may take."),
     Setting("CALLBOARD_LOG_FORMAT", None, values.choice_of(LogFormat),
             "console or json.", "console on a terminal, else json"),
+    Setting("CALLBOARD_LOG_MESSAGES", "no", values.parse_switch,
+            "Write every message to the server's own log: its size and its beginning, without secrets."),
     Setting("OBFUSCATED_WS_PATH", "ws-default", values.parse_obfuscated_path,
             "Path of the retell socket, in front of the call's id."),
     Setting("OPENAI_API_KEY", None, values.parse_secret,

@@ -27,8 +27,9 @@ MOST_TRACEBACK = 64 * 1024
 """Characters of a traceback on the console."""
 
 
-def configure(*, as_json: bool) -> None:
-    """Write to stderr, everything from INFO up, the standard library's loggers included. JSON: one line a record."""
+def configure(*, as_json: bool, debug: bool = False) -> None:
+    """Write to stderr, everything from INFO up (with `debug` from DEBUG up), and what the standard library's loggers
+    warn of. JSON: one line a record."""
     prepare: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -40,7 +41,7 @@ def configure(*, as_json: bool) -> None:
     finish: list[Processor] = [partial(_redact, one_line=not as_json), _renderer(as_json=as_json)]
     structlog.configure(
         [*prepare, *finish],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     stdlib = logging.StreamHandler(sys.stderr)

@@ -17,6 +17,18 @@ def text_frame(body: bytes) -> bytes:
     return b"\x81\x7f" + size.to_bytes(8, "big") + body
 
 
+def messages_in(frames: bytes) -> Iterator[bytes]:
+    """The bodies again of whole frames that `text_frame` made, one behind the other."""
+    at = 0
+    while at < len(frames):
+        size, at = frames[at + 1], at + 2
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            size, at = int.from_bytes(frames[at : at + width], "big"), at + width
+        yield frames[at : at + size]
+        at += size
+
+
 def joined(messages: Iterable[bytes], most: int) -> Iterator[bytes]:
     """The same bytes in few pieces of at most `most` bytes; a message is never cut, so one alone may be larger."""
     parts: list[bytes] = []

@@ -19,7 +19,8 @@ class WebSettings:
     waits for it. `model` is what the configured language model is called. `rate` is a connection's, `principal_rate`
     that of one principal over all its connections. `max_connections` is of WebSockets, 0 for no limit. With
     `trust_host` a page of the host a request names may connect, whatever that host is called. `path_names` are parts of
-    sockets' paths that are settings; `silence_limits` (seconds) are of dialects that have one of their own.
+    sockets' paths that are settings; `silence_limits` (seconds) are of dialects that have one of their own. With
+    `log_messages` the server's own log has every message, at level debug.
     """
 
     cors_origins: tuple[str, ...] = CORS_ORIGINS
@@ -34,3 +35,4 @@ class WebSettings:
     trust_host: bool = False
     silence_limits: Mapping[str, float] = field(default_factory=dict)
     path_names: Mapping[str, str] = field(default_factory=dict)
+    log_messages: bool = False

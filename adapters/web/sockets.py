@@ -16,6 +16,7 @@ from adapters.server.messages import text_frame
 from adapters.server.statistics import Tally
 from adapters.web.auth import BEARER, Door, OpenDoor, TurnedAway, Visitor
 from adapters.web.limits import Principals
+from adapters.web.logged_socket import LoggedSocket
 from adapters.web.origins import may_come_from
 from adapters.web.resume import Recollection
 from adapters.web.settings import WebSettings
@@ -102,7 +103,8 @@ class Sockets:
             id, epoch = system.new_connection_id(), system.store.epoch
             handshake = Handshake(id, path, query, visitor.principal, epoch, system.identifiers.new())
             try:
-                socket = Socket(self, dialect, dialect.connect(handshake), handshake, link)
+                kind = LoggedSocket if self.settings.log_messages else Socket
+                socket = kind(self, dialect, dialect.connect(handshake), handshake, link)
             except Exception as error:  # noqa: BLE001  # a dialect's fault must reach neither other clients nor the server
                 log_crash(error, dialect, handshake)
                 turn_away(link, CRASHED, SORRY)

@@ -79,7 +79,7 @@ class UnreadableFrame(Exception):
 
 
 _ENVELOPE = Decoder(Envelope)
-_FIELDS = Decoder(dict[str, Any])
+_FIELDS: Decoder[dict[str, Any]] = Decoder(dict[str, Any])
 _OPTIONAL_TEXT: Decoder[str | None] = Decoder(str | None)
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]{1,60}/[\w.+-]{1,60})(?:;[^,;]{0,100})*;base64,")
 _TRANSCRIPTION = "transcription_request"
@@ -136,7 +136,8 @@ def _read_transcription(_kind: str, envelope: Envelope, _frame: Any, _connection
 
 def _read_signal(kind: str, envelope: Envelope, frame: str, _connection_id: str, now: int) -> Read:
     to = wire.read_field(envelope.to, "to", _OPTIONAL_TEXT)
-    content = {name: value for name, value in _FIELDS.decode(frame).items() if name not in ENVELOPE}
+    fields = wire.read_field(Raw(frame), kind, _FIELDS)
+    content = {name: value for name, value in fields.items() if name not in ENVELOPE}
     wire.check_depth(content, kind)
     return RelaySignal(Signal(kind), content, now, to), None
 

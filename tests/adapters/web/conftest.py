@@ -85,7 +85,7 @@ class Server:
 
     def connect(self, path: str, **options: Any) -> AbstractAsyncContextManager[Socket]:
         """A WebSocket of any path."""
-        return _connected(self.url.replace("http", "ws") + path, options)
+        return connected_to(self.url.replace("http", "ws") + path, options)
 
     def talk(self, id: str, query: str = "", **options: Any) -> AbstractAsyncContextManager[Socket]:
         """A WebSocket of a conversation."""
@@ -100,7 +100,7 @@ class Server:
 
 
 @asynccontextmanager
-async def _connected(url: str, options: dict[str, Any]) -> AsyncIterator[Socket]:
+async def connected_to(url: str, options: dict[str, Any]) -> AsyncIterator[Socket]:
     """With a stream of our own: trio-websocket leaves the one it opened to the garbage when the server closes first."""
     target = urlsplit(url)
     async with await trio.open_tcp_stream(target.hostname or "", target.port or 0) as stream:
