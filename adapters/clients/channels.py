@@ -2,13 +2,16 @@
 
 It speaks to any server of the dialect `channels`, also to one that knows no positions: then what was published while
 the connection was lost is not heard, and what was under way is not sent again, as it might arrive twice.
+
+Nobody acknowledges what is published. But whoever unsubscribes is answered behind what was published before, and by a
+Callboard when that is in its log. So the client asks now and then to be unsubscribed from what nobody can subscribe to,
+and knows from the answer what has arrived.
 """
 
 # long because: connecting, hearing and sending are one talk with the server, and share its state
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
@@ -22,11 +25,15 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from adapters.clients.follower import ABNORMAL, ENDINGS, LONGEST_RETRY, PASSING, SETTLED, Closed, Terms
 from adapters.clients.hearing import Fields, Frame, Message, Place, Untaken, fields_of, read, text_of
-from adapters.clients.outbox import Outbox, Parcel
+from adapters.clients.outbox import Lost, Outbox, Parcel
 from adapters.clients.wire import CLOSED_WITHIN, CannotConnect, open_wire
 
 GENTLE = 0.02
 """Seconds between two frames once the server has said that it was too much."""
+RECEIPT = "ping"
+"""A reserved name, so that no channel is called so: to be unsubscribed from it changes nothing."""
+RECEIPT_EVERY = 1.0
+"""Seconds between two receipts, unless there is much to be confirmed."""
 FINAL_ERRORS = frozenset({"reserved_channel", "missing_channel", "invalid_message", "invalid_json"})
 """Codes of refusals of a subscription that asking again does not change."""
 
@@ -49,9 +56,13 @@ class WebSocketManager:
     close raises Closed, a refusal that does not pass CannotConnect or SubscriptionFailed: there and in `publish`.
 
     After a loss it hears from the server's log what it missed; its own messages may be among that. `gaps` counts the
-    times the server could not say; `losses` the connections lost. What could not be sent waits in a bounded outbox;
-    `dropped` are the payloads that went overboard, `dropped_count` how many. The rest of the parameters are those of
-    `adapters.clients.follower.Terms`.
+    times the server could not say; `losses` the connections lost.
+
+    What is published arrives once and in its order, through all losses, but for two lists, of which the last are kept:
+    `dropped` are payloads that were never sent, as the bounded outbox was full or the end came first, `dropped_count`
+    how many; `unsure` are those that were sent last before the end, or to a server without positions before a loss,
+    and may have arrived. What the server refuses as too much (`busy`, `rate_limited`) is sent again, behind what it
+    took meanwhile. The rest of the parameters are those of `adapters.clients.follower.Terms`.
     """
 
     def __init__(self, uri: str, channel: str, *, outbox: Outbox | None = None, **terms: Any) -> None:
@@ -67,6 +78,7 @@ class WebSocketManager:
         self._over: Exception | None = None
         self._is_over = self._leaving = False
         self._changed, self._unsubscribed = trio.Event(), trio.Event()
+        self._receipt = trio.Event()
         self._running: AbstractAsyncContextManager[None] = self._run_beside()
 
     @property
@@ -79,11 +91,19 @@ class WebSocketManager:
 
     @property
     def dropped(self) -> list[Any]:
-        return [json.decode(parcel.text)["payload"] for parcel in self._outbox.dropped]
+        return _payloads(self._outbox.dropped)
 
     @property
     def dropped_count(self) -> int:
-        return self._outbox.dropped_count
+        return self._outbox.dropped.count
+
+    @property
+    def unsure(self) -> list[Any]:
+        return _payloads(self._outbox.unsure)
+
+    @property
+    def unsure_count(self) -> int:
+        return self._outbox.unsure.count
 
     @property
     def waiting(self) -> int:
@@ -168,7 +188,8 @@ class WebSocketManager:
             self._end(None)
 
     async def _part(self) -> None:
-        while self.is_subscribed and len(self._outbox):
+        self._wake()
+        while self.is_subscribed and (len(self._outbox) or self._outbox.under_way):
             await self._changed.wait()
         wire = self.websocket
         if wire is None or not self.is_subscribed:
@@ -242,9 +263,9 @@ class WebSocketManager:
         if not self._place.begin(fields):
             log.warning("messages were missed", uri=self.uri, channel=self.channel)
         if self._place.epoch is not None:
-            self._say_dropped(self._outbox.take_back(), "the outbox is full")
+            self._outbox.take_back()
         else:
-            self._outbox.confirm(math.inf)
+            self._outbox.let_go()
 
     async def _talk(self, wire: WebSocketConnection) -> None:
         """Hear and send, until the connection is lost: that is raised by itself, not in a group."""
@@ -269,7 +290,7 @@ class WebSocketManager:
                 await self._untaken.put(Message(frame.payload, frame.position))
                 self._place.passed(frame.position)
         elif frame.type == "unsubscribed":
-            self._unsubscribed.set()
+            (self._receipt if fields_of(frame).channel == RECEIPT else self._unsubscribed).set()
         elif frame.type == "error":
             self._note_error(fields_of(frame))
 
@@ -279,7 +300,7 @@ class WebSocketManager:
                 await trio.sleep_until(max(trio.current_time() + self._pace, self._not_before))
                 parcel = self._outbox.take()
                 if parcel is None:
-                    self._pace = 0.0
+                    self._pace = self._pace if len(self._outbox) else 0.0
                     self._wake()
                     await self._changed.wait()
                     continue
@@ -289,17 +310,32 @@ class WebSocketManager:
         try:
             await wire.send_message(parcel.text)
         except BaseException:  # cancelled too: whether it got through nobody knows
-            self._say_dropped(self._outbox.put_back(parcel), "the outbox is full")
+            self._outbox.put_back(parcel)
             raise
-        self._outbox.sent(parcel, trio.current_time())
+        self._outbox.sent(parcel)
+        if self._leaving or self._outbox.is_full:
+            self._wake()
 
     async def _confirm(self, wire: WebSocketConnection) -> None:
         with suppress(ConnectionClosed):
             while True:
-                await trio.sleep(self._terms.pulse.every)
-                began = trio.current_time()
-                await wire.ping()
-                self._outbox.confirm(began)
+                with trio.move_on_after(RECEIPT_EVERY):
+                    while not (self._outbox.is_full or (self._leaving and self._outbox.under_way)):
+                        await self._changed.wait()
+                if self._outbox.under_way:
+                    last = self._outbox.sent_count
+                    await self._ask_for_receipt(wire)
+                    self._outbox.confirm(last)
+                    self._wake()
+
+    async def _ask_for_receipt(self, wire: WebSocketConnection) -> None:
+        """Wait until what was sent has arrived, or was taken back. A server without positions has at least read it."""
+        if self._place.epoch is None:
+            await wire.ping()
+            return
+        self._receipt = trio.Event()
+        await wire.send_message(text_of("unsubscribe", {"channel": RECEIPT}))
+        await self._receipt.wait()
 
     # --- what happened ---
 
@@ -336,7 +372,8 @@ class WebSocketManager:
         if fields.code in ("busy", "rate_limited") and self._place.epoch is not None:
             self._stay_away(fields.retry_after)
             self._pace = GENTLE
-            self._say_dropped(self._outbox.take_back(), "the outbox is full")
+            self._outbox.take_back()
+            self._receipt.set()  # it may be what was refused, and what it was for is under way no more
             self._wake()
 
     def _stay_away(self, seconds: float) -> None:
@@ -349,3 +386,7 @@ class WebSocketManager:
     def _say_dropped(self, parcels: list[Parcel], why: str) -> None:
         for parcel in parcels:
             log.warning("a message was dropped", channel=self.channel, why=why, command_id=parcel.id)
+
+
+def _payloads(lost: Lost) -> list[Any]:
+    return [json.decode(parcel.text)["payload"] for parcel in lost.parcels]

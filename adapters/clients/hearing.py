@@ -26,6 +26,7 @@ class Fields(Struct, frozen=True):
 
     message: str = ""
     code: str = ""
+    channel: str = ""
     position: int | None = None
     epoch: str | None = None
     recovered: bool = False

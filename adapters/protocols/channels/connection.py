@@ -17,19 +17,27 @@ from adapters.protocols.channels.requests import (
 )
 from core.channel import Publish, stream_of
 from core.conversation import Ask
-from core.dialect import Handshake, Output, Tell, Tune, Untune, Write
+from core.dialect import Close, Handshake, Output, Tell, Tune, Untune, Write
 from core.identifiers import Category, StreamName
 from core.messages import Accepted, Busy, Outcome, Refused, Unavailable
 
 MAX_SUBSCRIPTIONS = 1000
 """Channels one connection may be subscribed to at one time."""
+MAX_HELD = 1000
+"""Answers that may wait for what was published before; a store that takes so long has other troubles."""
+
+TRY_AGAIN = Close(1013, "Try again later")
 
 _BUSY = "The channel is busy"
 _UNAVAILABLE = "Nothing can be published now"
 
 
 class ChannelsConnection:
-    """Subscriptions to channels, and what is published on any. Everything is answered in the order it was sent in."""
+    """Subscriptions to channels, and what is published on any. Everything is answered in the order it was sent in.
+
+    Clients wait for `unsubscribed` before they close. So it is sent when what they published before is in the log, or
+    they were told that it is not; and whoever wants to know as much at another time unsubscribes from anything.
+    """
 
     def __init__(self, handshake: Handshake) -> None:
         self._epoch = handshake.epoch
@@ -38,6 +46,10 @@ class ChannelsConnection:
         """By which topic each channel is heard."""
         self._tuning: deque[Subscribe] = deque()
         """Subscriptions the shell has not begun yet; it takes them in their order."""
+        self._told, self._under_way = 0, dict[int, int]()
+        """How many commands there were, and the numbers of those that are not settled, by their identities."""
+        self._held: deque[tuple[int, Sequence[Output]]] = deque()
+        """Answers that wait for all commands up to that number, and what was answered since, in their order."""
 
     def opened(self, now: int) -> Sequence[Output]:  # noqa: ARG002  # the protocol's signature
         return ()
@@ -46,13 +58,22 @@ class ChannelsConnection:
         try:
             request, command_id = read_request(frame)
         except UnreadableFrame as fault:
-            return (Write(frames.error(fault.code, fault.message, fault.channel)),)
-        return self._do(request, command_id)
+            return self._in_order((Write(frames.error(fault.code, fault.message, fault.channel)),))
+        outputs = self._do(request, command_id)
+        if isinstance(outputs[0], Tell):
+            self._told += 1
+            self._under_way[id(outputs[0])] = self._told
+            return outputs
+        return self._in_order(outputs, is_receipt=isinstance(request, Unsubscribe))
 
     def throttled(self, retry_after: float, now: int) -> Sequence[Output]:  # noqa: ARG002  # as above
-        return (Write(frames.error("rate_limited", "Too many messages", retry_after=retry_after)),)
+        return self._in_order((Write(frames.error("rate_limited", "Too many messages", retry_after=retry_after)),))
 
     def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:  # noqa: ARG002  # as above
+        self._under_way.pop(id(tell), None)
+        return (*self._complaint(tell, outcome), *self._released())
+
+    def _complaint(self, tell: Tell, outcome: Outcome) -> Sequence[Output]:
         """Who publishes or asks hears nothing of it here, unless it did not work."""
         channel = tell.command.channel
         match outcome:
@@ -81,6 +102,25 @@ class ChannelsConnection:
 
     def closed(self, now: int) -> Sequence[Output]:  # noqa: ARG002  # as above
         return ()
+
+    # --- the order of answers ---
+
+    def _in_order(self, outputs: Sequence[Output], *, is_receipt: bool = False) -> Sequence[Output]:
+        """These now, or behind what is held. A receipt stands behind all that is under way."""
+        if not self._held and not (is_receipt and self._under_way):
+            return outputs
+        if len(self._held) >= MAX_HELD:
+            return (TRY_AGAIN,)
+        self._held.append((self._told if is_receipt else 0, outputs))
+        return ()
+
+    def _released(self) -> Sequence[Output]:
+        """What was held and need not be any longer."""
+        oldest = next(iter(self._under_way.values()), self._told + 1)
+        outputs: list[Output] = []
+        while self._held and self._held[0][0] < oldest:
+            outputs += self._held.popleft()[1]
+        return outputs
 
     # --- requests ---
 

@@ -18,7 +18,7 @@ from actors.backoff import Backoff
 from adapters.clients.channels import SubscriptionFailed, WebSocketManager
 from adapters.clients.follower import Closed
 from adapters.clients.hearing import MOST_UNTAKEN
-from adapters.clients.outbox import Outbox
+from adapters.clients.outbox import MOST_UNDER_WAY, Outbox
 from adapters.clients.wire import CannotConnect
 
 URI = "ws://server.test"
@@ -60,7 +60,7 @@ class Visit:
         while True:
             frame = await self.get()
             if frame["type"] == "unsubscribe":
-                await self.say("unsubscribed", {"channel": "news", "message": "unsubscribed"})
+                await self.say("unsubscribed", {"channel": frame["payload"]["channel"], "message": "unsubscribed"})
 
     async def cut(self) -> None:
         await trio.aclose_forcefully(self.stream)
@@ -369,7 +369,7 @@ async def test_what_may_have_been_lost_is_sent_again_under_the_same_ids(autojump
     assert second.published == [1, 2]
 
 
-async def test_what_a_ping_was_answered_behind_is_not_sent_again(autojump_clock: MockClock) -> None:
+async def test_what_the_server_gave_a_receipt_for_is_not_sent_again(autojump_clock: MockClock) -> None:
     async def lives_for_a_minute(visit: Visit) -> None:
         await visit.resumed(0)
         with trio.move_on_after(60.0):
@@ -384,6 +384,51 @@ async def test_what_a_ping_was_answered_behind_is_not_sent_again(autojump_clock:
     assert server.visits[1].published == [2]
 
 
+async def test_what_was_read_but_may_not_be_in_the_log_is_sent_again(autojump_clock: MockClock) -> None:
+    async def reads_and_dies(visit: Visit) -> None:
+        await visit.resumed(0)
+        with trio.move_on_after(60.0):  # pings are answered all the time
+            while True:
+                await visit.get()
+        await visit.cut()
+
+    async with managing(reads_and_dies, resumes(0)) as (manager, server):
+        manager.publish({"n": 1})
+        await until(lambda: len(server.visits) == 2 and len(server.visits[1].published) == 1)
+    assert manager.unsure == []
+
+
+async def test_however_much_is_under_way_at_a_loss_all_of_it_is_sent_again(autojump_clock: MockClock) -> None:
+    async def reads_and_dies(visit: Visit) -> None:
+        await visit.resumed(0)
+        with trio.move_on_after(10.0):
+            while True:
+                await visit.get()
+        await visit.cut()
+
+    everything = list(range(3 * MOST_UNDER_WAY))
+    async with managing(reads_and_dies, stays, outbox=Outbox(most=len(everything))) as (manager, server):
+        for n in everything:
+            manager.publish({"n": n})
+        await until(lambda: len(server.visits) == 2)
+        assert server.visits[0].published == everything[:MOST_UNDER_WAY]
+        await until(lambda: manager.waiting == 0)
+    assert server.visits[1].published == everything
+    assert (manager.dropped, manager.unsure) == ([], [])
+
+
+async def test_what_was_sent_last_without_a_receipt_is_said_to_be_unsure(autojump_clock: MockClock) -> None:
+    async def reads(visit: Visit) -> None:
+        await visit.resumed(0)
+        while True:
+            await visit.get()
+
+    async with managing(reads) as (manager, _):
+        manager.publish({"n": 1})
+        await until(lambda: manager.waiting == 0)
+    assert (manager.unsure, manager.unsure_count, manager.dropped) == ([{"n": 1}], 1, [])
+
+
 async def test_a_server_that_knows_no_ids_is_sent_nothing_twice(autojump_clock: MockClock) -> None:
     async def dies(visit: Visit) -> None:
         await visit.subscribed()
@@ -395,6 +440,7 @@ async def test_a_server_that_knows_no_ids_is_sent_nothing_twice(autojump_clock: 
         await until(lambda: len(server.visits) == 2 and manager.is_subscribed)
     assert server.visits[0].published == [1]
     assert server.visits[1].published == []
+    assert manager.unsure == [{"n": 1}]
 
 
 @pytest.mark.parametrize("code", ["busy", "rate_limited"])

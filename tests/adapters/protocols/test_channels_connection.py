@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.protocols.channels import CHANNELS, dialect_for
-from adapters.protocols.channels.connection import MAX_SUBSCRIPTIONS
+from adapters.protocols.channels.connection import MAX_HELD, MAX_SUBSCRIPTIONS, TRY_AGAIN
 from adapters.protocols.channels.dialect import endpoints
 from adapters.protocols.channels.requests import RESERVED
 from core.channel import ChannelOpened, Publish, Published, stream_of
@@ -18,7 +18,7 @@ from core.conversation import Ask
 from core.decider import Rejected
 from core.dialect import Connection, Handshake, Output, Reach, Tell, Tune, Untune, Write
 from core.identifiers import Category, StreamName
-from core.messages import Accepted, Recorded, Refused, Stamp
+from core.messages import Accepted, Busy, Recorded, Refused, Stamp
 from tests.dialogues.stage import Stage
 
 NOW = 1_735_862_400_000_000
@@ -78,8 +78,10 @@ def test_every_frame_gets_one_answer_or_is_one_command(sent: list[str | bytes]) 
     for frame in sent:
         outputs = connection.received(frame, NOW)
         written = answered(connection, outputs)
-        told = [output for output in outputs if isinstance(output, Tell)]
-        assert len(written) + len(told) == 1
+        commands = [output for output in outputs if isinstance(output, Tell)]
+        assert len(written) + len(commands) == 1
+        for tell in commands:
+            assert connection.settled(tell, DONE, NOW) == ()
         for answer in written:
             assert answer["type"] in {"subscribed", "unsubscribed", "error"}
             assert answer["type"] != "error" or answer["payload"]["code"] in CODES
@@ -162,6 +164,62 @@ def test_publishing_that_worked_is_not_answered_and_leaving_tells_nobody() -> No
     assert connection.settled(tell, Accepted((), None, 2, repeated=True), NOW) == ()
     assert connection.recalled(stream_of("a"), None, 1, NOW) == ()
     assert connection.closed(NOW) == ()
+
+
+def told(connection: Connection, channel: str) -> Tell:
+    [tell] = connection.received(json.dumps({"type": channel, "payload": {}}), NOW)
+    assert isinstance(tell, Tell)
+    return tell
+
+
+def leave(channel: str) -> str:
+    return json.dumps({"type": "unsubscribe", "payload": {"channel": channel}})
+
+
+DONE = Accepted((), None, 2)
+
+
+def test_unsubscribed_is_said_when_all_that_was_published_before_is_in_the_log() -> None:
+    connection = connected()
+    first, second = told(connection, "a"), told(connection, "b")
+    assert connection.received(leave("ping"), NOW) == ()
+    later = told(connection, "a")
+    assert connection.settled(second, DONE, NOW) == ()
+    [answer] = answered(connection, connection.settled(first, DONE, NOW))
+    assert answer == {"type": "unsubscribed", "payload": {"channel": "ping", "message": "unsubscribed"}}
+    assert connection.settled(later, DONE, NOW) == ()
+
+
+def test_what_could_not_be_published_is_told_before_unsubscribed() -> None:
+    connection = connected()
+    tell = told(connection, "a")
+    assert connection.received(leave("a"), NOW) == ()
+    error, answer = answered(connection, connection.settled(tell, Busy(0.5), NOW))
+    assert (error["payload"]["code"], answer["type"]) == ("busy", "unsubscribed")
+
+
+def test_whatever_is_asked_behind_a_receipt_is_answered_behind_it() -> None:
+    connection = connected()
+    first = told(connection, "a")
+    asked = [leave("a"), subscribe("a"), "nonsense", leave("b")]
+    assert [connection.received(frame, NOW) for frame in asked[:2]] == [(), ()]
+    second = told(connection, "a")
+    assert [connection.received(frame, NOW) for frame in asked[2:]] == [(), ()]
+    assert connection.throttled(1.0, NOW) == ()
+    one = answered(connection, connection.settled(first, DONE, NOW))
+    two = answered(connection, connection.settled(second, DONE, NOW))
+    assert [answer["type"] for answer in one] == ["unsubscribed", "subscribed", "error"]
+    assert [answer["type"] for answer in two] == ["unsubscribed", "error"]
+    [answer] = answered(connection, connection.received(leave("a"), NOW))
+    assert answer["type"] == "unsubscribed"
+
+
+def test_who_asks_on_and_on_while_nothing_gets_into_the_log_is_closed() -> None:
+    connection = connected()
+    told(connection, "a")
+    for _ in range(MAX_HELD):
+        assert connection.received(leave("a"), NOW) == ()
+    assert connection.received(leave("a"), NOW) == (TRY_AGAIN,)
 
 
 def test_only_what_is_published_is_shown() -> None:
