@@ -134,7 +134,8 @@ class DisconnectDevices(Struct, frozen=True, gc=False):
 
 
 class RequestToolCall(Struct, frozen=True):
-    """`broadcast`: all devices get the answer, not only the one that asked."""
+    """`broadcast`: all devices get the answer, not only the one that asked. `command_id` is the client's, for it to
+    find the answer by."""
 
     tool_call_id: str
     tool_name: str
@@ -142,6 +143,7 @@ class RequestToolCall(Struct, frozen=True):
     request_id: str
     now: int
     broadcast: bool = False
+    command_id: str | None = None
 
 
 class SucceedToolCall(Struct, frozen=True):
@@ -159,6 +161,7 @@ class RequestRates(Struct, frozen=True):
     shipment: dict[str, Any]
     now: int
     broadcast: bool = False
+    command_id: str | None = None
 
 
 class QuoteRates(Struct, frozen=True):
@@ -286,6 +289,7 @@ class ToolCallRequested(Struct, frozen=True):
     request_id: str
     broadcast: bool
     at: int
+    command_id: str | None = None
 
 
 class ToolCallSucceeded(Struct, frozen=True):
@@ -313,6 +317,7 @@ class RatesRequested(Struct, frozen=True):
     shipment: dict[str, Any]
     broadcast: bool
     at: int
+    command_id: str | None = None
 
 
 class RatesQuoted(Struct, frozen=True):
@@ -461,6 +466,7 @@ class Request(Struct, frozen=True):
     repeated: bool = False
     result: Any = None
     error: str | None = None
+    command_id: str | None = None
 
     def is_for(self, kind: RequestKind, id: str, tool_name: str, content: dict[str, Any]) -> bool:
         """The same id and the same content: the same request again."""
@@ -606,7 +612,7 @@ def _request_tool_call(state: Session, command: RequestToolCall) -> tuple[Event,
     number = state.requests + 1
     asked = ToolCallRequested(
         number, command.tool_call_id, command.tool_name, command.parameters, command.request_id, command.broadcast,
-        command.now,
+        command.now, command.command_id,
     )  # fmt: skip
     required = TOOLS.get(command.tool_name)
     if required is None:
@@ -621,7 +627,9 @@ def _request_rates(state: Session, command: RequestRates) -> tuple[Event, ...] |
     if again is not None:
         return again
     number = state.requests + 1
-    asked = RatesRequested(number, command.request_id, command.shipment, command.broadcast, command.now)
+    asked = RatesRequested(
+        number, command.request_id, command.shipment, command.broadcast, command.now, command.command_id
+    )
     fault = _fault(command.shipment, RATE_FIELDS, "field")
     return (asked, *_settle(_evolve_requested(state, asked), FailRates(number, fault))) if fault else (asked,)
 
@@ -791,10 +799,12 @@ def _evolve_left(state: Session, devices: tuple[str, ...], at: int) -> Session:
 def _evolve_requested(state: Session, event: Requested) -> Session:
     audio = state.audio
     match event:
-        case ToolCallRequested(number, id, name, parameters, request_id, broadcast):
-            request = Request(number, RequestKind.TOOL, id, request_id, name, parameters, broadcast=broadcast)
-        case RatesRequested(number, request_id, shipment, broadcast):
-            request = Request(number, RequestKind.RATES, request_id, request_id, "", shipment, broadcast=broadcast)
+        case ToolCallRequested(number, id, name, parameters, request_id, broadcast, command_id=by):
+            request = Request(
+                number, RequestKind.TOOL, id, request_id, name, parameters, broadcast=broadcast, command_id=by
+            )
+        case RatesRequested(number, id, shipment, broadcast, command_id=by):
+            request = Request(number, RequestKind.RATES, id, id, "", shipment, broadcast=broadcast, command_id=by)
         case TranscriptionRequested(number, media, accumulated):
             request = Request(number, RequestKind.TRANSCRIPTION, media=media)
             audio = () if accumulated else audio

@@ -36,9 +36,9 @@ def command_of(asked: Asked, request_id: str, now: int) -> Command:
     """
     match asked.request:
         case ToolCall(id, name, parameters):
-            return RequestToolCall(id, name, parameters, request_id, now, asked.broadcast)
+            return RequestToolCall(id, name, parameters, request_id, now, asked.broadcast, asked.command_id)
         case RatesWanted(shipment):
-            return RequestRates(request_id, shipment, now, asked.broadcast)
+            return RequestRates(request_id, shipment, now, asked.broadcast, asked.command_id)
         case ContextNews(text, content):
             return UpdateContext(text, request_id, now, content)
         case StateWanted():

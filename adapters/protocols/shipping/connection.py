@@ -203,10 +203,15 @@ class ShippingConnection:
         return (self._ask(asked, request_id, now, asked.command_id),)
 
     def _ask(self, asked: Asked, request_id: str, now: int, command_id: str | None) -> Ask:
-        """Looking changes nothing, and so is never a repetition."""
+        """Looking changes nothing, and so is never a repetition. Of updates that are, a session remembers nothing: they
+        are known by an id alone, also where the client's own is their `requestId`."""
         stream = StreamName.of(Category.SESSION, self._session_id)
-        chosen = None if isinstance(asked.request, StateWanted) else command_id
-        return Ask(stream, command_of(asked, request_id, now), chosen, asked=asked, request_id=request_id)
+        match asked.request:
+            case StateWanted():
+                command_id = None
+            case ContextNews(text, content) if command_id is None and asked.request_id is not None:
+                command_id = frames.derived_id(asked.request_id, text, content)
+        return Ask(stream, command_of(asked, request_id, now), command_id, asked=asked, request_id=request_id)
 
     def _ask_settled(self, ask: Ask, outcome: Outcome, now: int) -> Sequence[Output]:
         match outcome:

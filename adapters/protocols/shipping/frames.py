@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID, uuid5
+
+from msgspec.json import Encoder
 
 from adapters.protocols import wire
 from core.dialect import Frame, Reach
@@ -21,6 +24,11 @@ from core.session import (
 
 Fields = dict[str, Any]
 """A frame's type and what is its type's own."""
+DERIVED = "requestId:"
+"""What command ids begin with that are made of a `requestId` and the content it came with."""
+
+_UPDATES = UUID("0c7f3a54-93f4-5d0c-8a55-6d6f3e2a9b11")
+_in_order = Encoder(order="deterministic").encode
 
 
 def envelope(
@@ -105,10 +113,26 @@ def render(record: Recorded, state: Session) -> Frame | None:
     fields = show(event)
     if fields is None:
         return None
-    stamp = record.stamp
-    placed = {**fields, "seq": record.version}
-    body = envelope(placed, stamp.time, event.request_id, state.user, record.stream.id, stamp.client_command_id)
+    time, placed = record.stamp.time, {**fields, "seq": record.version}
+    body = envelope(placed, time, event.request_id, state.user, record.stream.id, _command_id(record, state))
     return Frame(body, reach(event))
+
+
+def _command_id(record: Recorded, state: Session) -> str | None:
+    """What the client chose, where this comes of its command: at once, or later as the answer to it."""
+    if isinstance(record.event, ContextUpdated) and record.event.at is not None:
+        return chosen_id(record.stamp.client_command_id)
+    return state.settled[-1].command_id if state.settled else None  # the answer just given, or the news that it makes
+
+
+def derived_id(request_id: str, text: str, content: Any) -> str:
+    """The id of an update whose client chose a `requestId` alone: the same only for the same content."""
+    return f"{DERIVED}{uuid5(_UPDATES, repr((request_id, text)) + _in_order(content).decode())}"
+
+
+def chosen_id(command_id: str | None) -> str | None:
+    """None for one that no client chose."""
+    return None if command_id is None or command_id.startswith(DERIVED) else command_id
 
 
 def reach(event: ToolCallSucceeded | ToolCallFailed | RatesQuoted | RatesFailed | ContextUpdated) -> Reach:
