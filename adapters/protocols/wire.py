@@ -42,7 +42,7 @@ RawCommandId = Annotated[Raw, Meta(extra_json_schema=_ID_OR_NULL)]
 
 EchoedId = Annotated[str, Meta(description="The `command_id` of the frame this comes of.")]
 Version = Annotated[int, Meta(ge=0, description="The version in the log, to resume behind with `?since=`.")]
-Epoch = Annotated[str, Meta(description="Which log `since` is of; it belongs into the query beside it.")]
+Epoch = Annotated[str, Meta(description="Which log a `since` is of; it is given beside it.")]
 Recovered = Annotated[
     bool, Meta(description="Whether what came behind `since` follows; if not, this is a fresh start.")
 ]

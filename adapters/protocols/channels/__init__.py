@@ -9,5 +9,6 @@ publish is: what the assistant does is published on the channel, from where the 
 """
 
 from adapters.protocols.channels.dialect import CHANNELS, ChannelsDialect, dialect_for, endpoints
+from adapters.protocols.channels.reference import REFERENCE
 
-__all__ = ["CHANNELS", "ChannelsDialect", "dialect_for", "endpoints"]
+__all__ = ["CHANNELS", "REFERENCE", "ChannelsDialect", "dialect_for", "endpoints"]

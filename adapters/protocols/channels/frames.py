@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from adapters.protocols import wire
 from core.channel import Published
@@ -16,27 +16,51 @@ PLAIN, ENVELOPED = "channel:", "channel+position:"
 """What the wide topics of a channel begin with: for those who hear frames as in the seed, and for those who hear each
 frame's position too."""
 
+CODES = ("invalid_json", "invalid_message", "missing_channel", "reserved_channel", "rate_limited", "busy")
+"""Of errors."""
 
-class Message(Struct, frozen=True):
+Position = Annotated[int, Meta(ge=0, description="The position in the log, to subscribe `since`.")]
+
+
+K = TypeVar("K", bound=str)
+P = TypeVar("P")
+
+
+class Message(Struct, Generic[K, P], frozen=True):
     """Every frame to clients; what is unset is not sent."""
 
-    type: str
-    payload: dict[str, Any]
-    position: int | UnsetType = UNSET
+    type: K
+    payload: P
+    position: Position | UnsetType = UNSET
+
+
+class Subscribed(Struct, frozen=True):
+    """`position`, `epoch` and `recovered` are for those alone who asked for `since` or the envelope."""
+
+    channel: str
+    message: Literal["subscribed"]
+    position: Position | UnsetType = UNSET
+    epoch: wire.Epoch | UnsetType = UNSET
+    recovered: wire.Recovered | UnsetType = UNSET
+
+
+class Unsubscribed(Struct, frozen=True):
+    channel: str
+    message: Literal["unsubscribed"]
 
 
 class Complaint(Struct, frozen=True):
-    """The payload of an error; `retry_after` in seconds."""
+    """The payload of an error."""
 
     message: str
-    code: str
+    code: Annotated[str, wire.one_of(CODES)]
     channel: str | UnsetType = UNSET
-    retry_after: float | UnsetType = UNSET
+    retry_after: wire.RetryAfter | UnsetType = UNSET
 
 
 class ErrorMessage(Struct, frozen=True):
     payload: Complaint
-    type: str = "error"
+    type: Literal["error"]
 
 
 def topic_of(channel: str, *, envelope: bool) -> str:
@@ -57,18 +81,17 @@ def render(record: Recorded, *, envelope: bool = False) -> Frame | None:
     return Frame(wire.encode(Message(event.channel, event.payload, position)), Reach.OTHERS)
 
 
-def subscribed(channel: str, more: dict[str, Any] | None = None) -> bytes:
-    """`more` is for those alone who asked for it."""
-    payload = {"channel": channel, "message": "subscribed"}
-    return wire.encode(Message("subscribed", payload if more is None else payload | more))
+def subscribed(channel: str, more: Mapping[str, Any] = {}) -> bytes:
+    """`more` are those fields of Subscribed that are for those alone who asked for them."""
+    return wire.encode(Message("subscribed", Subscribed(channel, "subscribed", **more)))
 
 
 def unsubscribed(channel: str) -> bytes:
-    return wire.encode(Message("unsubscribed", {"channel": channel, "message": "unsubscribed"}))
+    return wire.encode(Message("unsubscribed", Unsubscribed(channel, "unsubscribed")))
 
 
 def error(code: str, message: str, channel: str | None = None, retry_after: float | None = None) -> bytes:
     complaint = Complaint(
         message, code, UNSET if channel is None else channel, UNSET if retry_after is None else retry_after
     )
-    return wire.encode(ErrorMessage(complaint))
+    return wire.encode(ErrorMessage(complaint, "error"))

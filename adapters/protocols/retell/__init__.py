@@ -7,5 +7,6 @@ before: `hearing.py` has that.
 
 from adapters.protocols.retell.connection import Tally
 from adapters.protocols.retell.dialect import TALLY, RetellDialect, dialect_for, endpoints
+from adapters.protocols.retell.reference import REFERENCE
 
-__all__ = ["TALLY", "RetellDialect", "Tally", "dialect_for", "endpoints"]
+__all__ = ["REFERENCE", "TALLY", "RetellDialect", "Tally", "dialect_for", "endpoints"]

@@ -5,9 +5,9 @@ Nothing is in a frame that is not in the platform's own documents, and nothing i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from adapters.protocols import wire
 from core.call import (
@@ -27,25 +27,34 @@ GREETING_ID = 0
 """The response id of what is said before anything was asked."""
 
 
+class Wanted(Struct, frozen=True):
+    """What the platform shall do: open a socket again where one is lost, and say what is known of the call."""
+
+    auto_reconnect: bool
+    call_details: bool
+
+
 class Config(Struct, frozen=True, tag_field="response_type", tag="config"):
-    config: dict[str, Any]
+    config: Wanted
 
 
 class Pong(Struct, frozen=True, tag_field="response_type", tag="ping_pong"):
-    timestamp: Raw
+    timestamp: Annotated[Raw, Meta(extra_json_schema={"type": "number"})]
 
 
 class Response(Struct, frozen=True, tag_field="response_type", tag="response"):
     response_id: int
     content: str
     content_complete: bool
-    end_call: bool = False
+    end_call: bool
     no_interruption_allowed: bool | UnsetType = UNSET
     transfer_number: str | UnsetType = UNSET
     digit_to_press: str | UnsetType = UNSET
 
 
 class ToolCallInvocation(Struct, frozen=True, tag_field="response_type", tag="tool_call_invocation"):
+    """`arguments` are JSON, as a text."""
+
     tool_call_id: str
     name: str
     arguments: str
@@ -64,7 +73,7 @@ class Metadata(Struct, frozen=True, tag_field="response_type", tag="metadata"):
 class AgentInterrupt(Struct, frozen=True, tag_field="response_type", tag="agent_interrupt"):
     interrupt_id: int
     content: str
-    content_complete: bool = True
+    content_complete: bool
 
 
 class UpdateAgent(Struct, frozen=True, tag_field="response_type", tag="update_agent"):
@@ -75,16 +84,16 @@ Shown = (
     Config | Pong | Response | ToolCallInvocation | ToolCallResult | Metadata | AgentInterrupt | UpdateAgent
 )  # fmt: skip
 
-CONFIG = Config({"auto_reconnect": True, "call_details": True})
+CONFIG = Config(Wanted(auto_reconnect=True, call_details=True))
 
 
 def show(event: Any) -> Shown | None:  # one row of the contract each
     """The frame of an event, None where the platform sees none."""
     match event:
         case GreetingGiven(content):
-            return Response(GREETING_ID, content, content_complete=True)
+            return Response(GREETING_ID, content, content_complete=True, end_call=False)
         case ResponsePieceAdded(response_id, _, _, text):
-            return Response(response_id, text, content_complete=False)
+            return Response(response_id, text, content_complete=False, end_call=False)
         case ResponseCompleted():
             return _completed(event)
         case ResponseFailed(response_id, _, sorry, text):
@@ -98,7 +107,7 @@ def show(event: Any) -> Shown | None:  # one row of the contract each
         case MetadataShown(metadata):
             return Metadata(_without_nulls(metadata))
         case CallerInterrupted(interrupt_id, content):
-            return AgentInterrupt(interrupt_id, content)
+            return AgentInterrupt(interrupt_id, content, content_complete=True)
         case AgentAdjusted(agent_config):
             return UpdateAgent(_without_nulls(agent_config))
         case _:
@@ -107,7 +116,7 @@ def show(event: Any) -> Shown | None:  # one row of the contract each
 
 def apology(response_id: int, sorry: str, *, behind: str = "") -> Response:
     """The last frame of an answer that failed; `behind` is what had been said of it."""
-    return Response(response_id, f" {sorry}" if behind else sorry, content_complete=True)
+    return Response(response_id, f" {sorry}" if behind else sorry, content_complete=True, end_call=False)
 
 
 def encode(shown: Shown) -> bytes:

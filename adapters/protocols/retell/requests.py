@@ -22,10 +22,10 @@ class Envelope(Struct, frozen=True):
     interaction_type: Raw = wire.NULL
 
 
-class Ping(Struct, frozen=True):
+class Ping(Struct, frozen=True, tag_field="interaction_type", tag="ping_pong"):
     """`timestamp` is what is echoed, as it came."""
 
-    timestamp: Raw
+    timestamp: Annotated[Raw, Meta(extra_json_schema={"type": "number"})]
 
     def request(self) -> Ping:
         """Raises WrongField for a timestamp that is no number."""
@@ -33,7 +33,7 @@ class Ping(Struct, frozen=True):
         return self
 
 
-class Details(Struct, frozen=True):
+class Details(Struct, frozen=True, tag_field="interaction_type", tag="call_details"):
     call: dict[str, Any]
 
     def request(self) -> DescribeCall:
@@ -47,7 +47,7 @@ class Said(Struct, frozen=True):
     content: str
 
 
-class Update(Struct, frozen=True):
+class Update(Struct, frozen=True, tag_field="interaction_type", tag="update_only"):
     transcript: list[Said]
     turntaking: str | None = None
 
@@ -55,7 +55,7 @@ class Update(Struct, frozen=True):
         return UpdateTranscript(_utterances(self.transcript), self.turntaking)
 
 
-class Required(Struct, frozen=True):
+class Required(Struct, frozen=True, tag_field="interaction_type", tag="response_required"):
     response_id: ResponseId
     transcript: list[Said]
 
@@ -63,7 +63,7 @@ class Required(Struct, frozen=True):
         return RequireResponse(self.response_id, _utterances(self.transcript))
 
 
-class Reminded(Required, frozen=True):
+class Reminded(Required, frozen=True, tag="reminder_required"):
     def request(self) -> RequireResponse:
         return RequireResponse(self.response_id, _utterances(self.transcript), reminder=True)
 
