@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
+from core.session import DisconnectDevices, PeerState, Session
 from quart import Blueprint, Response, request
 
 from actors.system import System
-from adapters.protocols.streams import STREAMS
+from adapters.protocols.streams import STREAMS, stream_of
 from adapters.web.answers import accepted, answer
 from adapters.web.auth import current_visitor
 from adapters.web.correlation import current_correlation
-from core.identifiers import Category, MalformedStreamName, StreamName
+from core.identifiers import MalformedStreamName
 from core.messages import Refused
-from core.session import DisconnectDevices, PeerState, Session
 
 PAGE = "streams.html"
 POLICY = (
@@ -63,7 +63,7 @@ async def _status(system: System, connected: Mapping[str, int], id: str) -> dict
     """A session that nobody is connected to is as good as unknown. Raises StoreUnavailable."""
     if not connected.get(id):
         return {"status": "not_connected"}
-    state, _ = await system.look(StreamName.of(Category.SESSION, id))
+    state, _ = await system.look(stream_of(id))
     peer = _nearest_peer(state, system.boot)
     return {
         "status": "websocket_only" if peer is None else "webrtc",
@@ -83,7 +83,7 @@ def _nearest_peer(state: Session, boot: str) -> PeerState | None:
 async def _disconnect(system: System, id: str) -> None:
     """Have the session's sockets closed; sessions of other dialects are not known here. Raises Problem."""
     try:
-        stream = StreamName.of(Category.SESSION, id)
+        stream = stream_of(id)
     except MalformedStreamName:
         return
     state, _ = await system.look(stream)

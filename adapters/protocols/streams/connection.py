@@ -7,13 +7,15 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, assert_never
 
+from core.session import JoinDevice, LeaveDevice, OpenSession, RequestTranscription
+
 from adapters.protocols import wire
 from adapters.protocols.streams import frames
+from adapters.protocols.streams.naming import stream_of
 from adapters.protocols.streams.requests import Greet, Ping, Request, Unknown, UnreadableFrame, read_request
 from core.dialect import Close, Handshake, Hear, Listen, Output, Recall, Tell, Tune, Write
-from core.identifiers import Category, MalformedStreamName, StreamName
+from core.identifiers import MalformedStreamName, StreamName
 from core.messages import Accepted, Busy, Outcome, Refused, Unavailable
-from core.session import JoinDevice, LeaveDevice, OpenSession, RequestTranscription
 
 VIA = "streams"
 """What sessions of this dialect are opened via; those of another dialect are none of it."""
@@ -53,7 +55,7 @@ class StreamsConnection:
 
     def opened(self, now: int) -> Sequence[Output]:
         try:
-            self._stream = StreamName.of(Category.SESSION, self._id)
+            self._stream = stream_of(self._id)
         except MalformedStreamName:
             return self._turn_away("Session not found", NOT_FOUND, now)
         self._joins = True

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.protocols import wire
-from core.dialect import Frame, Reach
-from core.messages import Recorded
 from core.session import (
     ChatSaid,
     MediaReceived,
@@ -16,6 +13,11 @@ from core.session import (
     TranscriptionFailed,
     TranscriptionSucceeded,
 )
+
+from adapters.protocols import wire
+from adapters.protocols.streams.naming import session_id_of
+from core.dialect import Frame, Reach
+from core.messages import Recorded
 
 CHAT = "chat"
 """The wide topic of what is said in all sessions."""
@@ -88,4 +90,4 @@ def repeat(record: Recorded) -> bytes | None:
 
 def _encode_record(record: Recorded, kind: str, fields: dict[str, Any], **more: Any) -> bytes:
     stamp = record.stamp
-    return encode(kind, fields, record.stream.id, stamp.time, command_id=stamp.client_command_id, **more)
+    return encode(kind, fields, session_id_of(record.stream), stamp.time, command_id=stamp.client_command_id, **more)

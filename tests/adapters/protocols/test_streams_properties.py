@@ -211,7 +211,7 @@ def test_a_session_that_cannot_be_opened_turns_away_once(outcome: Busy | Unavail
 
 
 def test_an_id_that_can_be_none_is_not_left_either() -> None:
-    connection = dialect_for({}).connect(Handshake("1.1", {"session_id": "a b"}, {}, "anonymous", "e"))
+    connection = dialect_for({}).connect(Handshake("1.1", {"session_id": "x" * 129}, {}, "anonymous", "e"))
     connection.opened(1)
     assert connection.closed(2) == ()
 

@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
 import trio
 import trio.testing
+from core.session import MediaReceived, OpenSession
 
 from adapters.gateways.transcriber import open_sphinx
 from core.identifiers import Category, StreamName
-from core.session import MediaReceived, OpenSession
 from tests.adapters.gateways.speech import spoken
 from tests.adapters.web.conftest import Socket
 from tests.adapters.web.streams_server import StreamsServer, streaming
@@ -69,6 +70,39 @@ async def test_a_peer_that_reports_itself_is_seen_in_the_status(streams: Streams
         await say(socket, type="webrtc_state", state="closed")
         await other.frame("webrtc_disconnected")
         assert (await status_of(streams, "a"))["status"] == "websocket_only"
+
+
+@pytest.mark.parametrize("id", ["two words", "a\tb", "100%", "%20", "späť", "-", "x" * 128])
+async def test_a_session_may_be_called_anything(streams: StreamsServer, id: str) -> None:
+    path = quote(id, safe="")
+    async with talk(streams, path) as one, talk(streams, path) as two:
+        for socket in (one, two):
+            frame = await socket.frame("connection_established")
+            assert (frame["session_id"], frame["message"]) == (id, f"Connected to session {id}")
+        await say(one, type="chat", message="hello")
+        assert (await two.frame())["session_id"] == id
+        await say(one, type="webrtc_state", state="connected")
+        assert (await two.frame("webrtc_connected"))["session_id"] == id
+        assert (await status_of(streams, path))["active_sessions"] == [id]
+        assert (await streams.http.delete(f"/api/stream/disconnect/{path}")).status_code == 200
+        assert (await one.closed())[0] == (await two.closed())[0] == 1000
+
+
+async def test_sessions_whose_names_differ_are_different_ones(streams: StreamsServer) -> None:
+    async with talk(streams, "a%20b") as blank, talk(streams, "a%2520b") as written:
+        assert (await blank.frame())["seq"] == (await written.frame())["seq"] == 2
+
+
+async def test_who_has_left_is_connected_no_more(streams: StreamsServer) -> None:
+    async with talk(streams, "a") as stays:
+        await stays.frame("connection_established")
+        async with talk(streams, "b") as goes:
+            await goes.frame("connection_established")
+            assert (await status_of(streams, "a"))["total_connections"] == 2
+        with trio.fail_after(5):
+            while (await status_of(streams, "a"))["active_sessions"] != ["a"]:
+                await trio.sleep(0.01)
+        assert await status_of(streams, "b") == {"status": "not_connected"}
 
 
 async def test_disconnecting_closes_the_sessions_sockets_and_no_others(streams: StreamsServer) -> None:
