@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
-from core.session import DisconnectDevices, PeerState, Session
 from quart import Blueprint, Response, request
 
 from actors.system import System
@@ -17,6 +16,7 @@ from adapters.web.auth import current_visitor
 from adapters.web.correlation import current_correlation
 from core.identifiers import MalformedStreamName
 from core.messages import Refused
+from core.session import DisconnectDevices, PeerState, Session
 
 PAGE = "streams.html"
 POLICY = (

@@ -7,8 +7,6 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, assert_never
 
-from core.session import JoinDevice, LeaveDevice, OpenSession, RequestTranscription
-
 from adapters.protocols import wire
 from adapters.protocols.streams import frames
 from adapters.protocols.streams.naming import stream_of
@@ -16,6 +14,7 @@ from adapters.protocols.streams.requests import Greet, Ping, Request, Unknown, U
 from core.dialect import Close, Handshake, Hear, Listen, Output, Recall, Tell, Tune, Write
 from core.identifiers import MalformedStreamName, StreamName
 from core.messages import Accepted, Busy, Outcome, Refused, Unavailable
+from core.session import JoinDevice, LeaveDevice, OpenSession, RequestTranscription
 
 VIA = "streams"
 """What sessions of this dialect are opened via; those of another dialect are none of it."""

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.session import ChatSaid, DevicesDisconnected
-
 from adapters.protocols.streams import frames
 from adapters.protocols.streams.connection import VIA, StreamsConnection
 from core.dialect import Close, Endpoint, Frame, Handshake
 from core.messages import Recorded
+from core.session import ChatSaid, DevicesDisconnected
 
 DISCONNECTED = Close(1000, "Disconnected")
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapters.protocols import wire
+from adapters.protocols.streams.naming import session_id_of
+from core.dialect import Frame, Reach
+from core.messages import Recorded
 from core.session import (
     ChatSaid,
     MediaReceived,
@@ -13,11 +17,6 @@ from core.session import (
     TranscriptionFailed,
     TranscriptionSucceeded,
 )
-
-from adapters.protocols import wire
-from adapters.protocols.streams.naming import session_id_of
-from core.dialect import Frame, Reach
-from core.messages import Recorded
 
 CHAT = "chat"
 """The wide topic of what is said in all sessions."""

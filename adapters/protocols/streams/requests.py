@@ -11,6 +11,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from adapters.protocols import wire
+from core.media import media_type_of
 from core.session import (
     Chat,
     Media,
@@ -22,11 +27,6 @@ from core.session import (
     RequestTranscription,
     Signal,
 )
-from msgspec import Raw, Struct
-from msgspec.json import Decoder
-
-from adapters.protocols import wire
-from core.media import media_type_of
 
 ENVELOPE = frozenset(
     {"type", "session_id", "timestamp", "command_id", "from", "to", "seq", "epoch", "recovered", "repeated"}
