@@ -12,6 +12,7 @@ from trio_websocket import ConnectionClosed
 from adapters.web.answers import Problem
 from adapters.web.conversations.desk import Desk
 from adapters.web.conversations.loopback import Loopback
+from adapters.web.conversations.trials import Component
 from core.conversation import BeginReply
 from core.identifiers import Category, StreamName
 from core.messages import Refused
@@ -27,7 +28,7 @@ class Broken(Exception):
     """A component did not do what it is there for."""
 
 
-async def examine(desk: Desk) -> dict[str, Facts]:
+async def examine(desk: Desk) -> dict[str, Component]:
     """Each component's status, and what was seen of it."""
     return {
         "websocket_server": await _probed(_websocket_server, desk),
@@ -37,14 +38,14 @@ async def examine(desk: Desk) -> dict[str, Facts]:
     }
 
 
-async def _probed(probe: Callable[[Desk], Awaitable[Facts]], desk: Desk) -> Facts:
+async def _probed(probe: Callable[[Desk], Awaitable[Facts]], desk: Desk) -> Component:
     started = trio.current_time()
     try:
         with trio.fail_after(PATIENCE):
             facts = await probe(desk)
     except (Broken, Problem, StoreUnavailable, ConnectionClosed, trio.TooSlowError) as error:
-        return {"status": "failed", "error": type(error).__name__}
-    return {"status": "operational", **facts, "probe_ms": round((trio.current_time() - started) * 1000, 3)}
+        return Component("failed", error=type(error).__name__)
+    return Component("operational", probe_ms=round((trio.current_time() - started) * 1000, 3), **facts)
 
 
 async def _websocket_server(desk: Desk) -> Facts:

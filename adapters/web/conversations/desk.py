@@ -191,8 +191,3 @@ def last_of(outcome: Accepted, *kinds: type[Any]) -> Recorded:
         if isinstance(record.event, kinds):
             return record
     raise KEY_OF_ANOTHER
-
-
-def fields(**more: Any) -> dict[str, Any]:
-    """`{"success": true, …}`"""
-    return {"success": True, **more}

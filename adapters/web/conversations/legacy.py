@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import Struct
 from quart import Blueprint, Response
 
 from adapters.web.answers import accepted, answer, not_found
-from adapters.web.conversations.desk import Desk, Exchange, fields
+from adapters.web.conversations.desk import Desk, Exchange
+from adapters.web.conversations.shapes import LegacyAnswer, LegacyFeedback, Usage
+from adapters.web.described import Keyed, described
 from adapters.web.requests import body_of, command_id
 from core.conversation import OpenConversation
 from core.feedback import MAX_TARGETS, Feedback, assess
@@ -27,7 +27,9 @@ class LegacyBody(Struct, frozen=True):
 
 def add_routes(blueprint: Blueprint, desk: Desk) -> None:
     @blueprint.post("/api/conversation")
+    @described(LegacyAnswer, 404, 409, body=LegacyBody, headers=Keyed)
     async def converse() -> Response:
+        """Say something, and wait for the answer; without a `session_id` in a new conversation."""
         body, key = await body_of(LegacyBody), command_id()
         targets = (body.target_vocabulary or ())[:MAX_TARGETS]
         stream = await _session(desk, body, key)
@@ -49,9 +51,10 @@ async def _session(desk: Desk, body: LegacyBody, key: str | None) -> StreamName:
     return stream
 
 
-def _answered(exchange: Exchange, targets: tuple[str, ...]) -> dict[str, Any]:
+def _answered(exchange: Exchange, targets: tuple[str, ...]) -> LegacyAnswer:
     feedback = assess(exchange.said.content, targets)
-    return fields(
+    return LegacyAnswer(
+        success=True,
         response=exchange.answer or "",
         feedback=_legacy_feedback(feedback),
         vocabulary_tier=feedback.vocabulary_tier,
@@ -60,24 +63,23 @@ def _answered(exchange: Exchange, targets: tuple[str, ...]) -> dict[str, Any]:
     )
 
 
-def _legacy_feedback(feedback: Feedback) -> dict[str, Any]:
-    return {
-        "clarity": feedback.clarity,
-        "fluency": feedback.fluency,
-        "vocabularyTier": feedback.vocabulary_tier,
-        "vocabularyScore": feedback.vocabulary_score,
-        "vocabularyUsage": feedback.vocabulary_usage,
-        "suggestions": feedback.suggestions,
-        "overallRating": feedback.overall_rating,
-    }
+def _legacy_feedback(feedback: Feedback) -> LegacyFeedback:
+    return LegacyFeedback(
+        clarity=feedback.clarity,
+        fluency=feedback.fluency,
+        vocabulary_tier=feedback.vocabulary_tier,
+        vocabulary_score=feedback.vocabulary_score,
+        vocabulary_usage=feedback.vocabulary_usage,
+        suggestions=feedback.suggestions,
+        overall_rating=feedback.overall_rating,
+    )
 
 
-def _usage(feedback: Feedback, targets: tuple[str, ...]) -> dict[str, Any]:
-    """Which of the target words were used; the rate is None where there were none to use."""
+def _usage(feedback: Feedback, targets: tuple[str, ...]) -> Usage:
     used = feedback.vocabulary_usage
-    return {
-        "target_words": targets,
-        "used_words": used,
-        "unused_words": [word for word in targets if word not in used],
-        "usage_rate": round(len(used) / len(set(targets)), 3) if targets else None,
-    }
+    return Usage(
+        target_words=targets,
+        used_words=used,
+        unused_words=[word for word in targets if word not in used],
+        usage_rate=round(len(used) / len(set(targets)), 3) if targets else None,
+    )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 from quart import Blueprint, Response
 
 from adapters.web.answers import answer
-from adapters.web.conversations.desk import Desk, Found, fields
+from adapters.web.conversations.desk import Desk, Found
+from adapters.web.conversations.trials import SpeechResult, SpeechStep, Spoken
+from adapters.web.described import Keyed, described
 from adapters.web.requests import body_of, command_id
 from core.conversation import Command, Conversation, Phase, RequestPhase, UpdateTranscript
 
@@ -34,7 +36,9 @@ class SpeechBody(Struct, frozen=True):
 
 def add_routes(blueprint: Blueprint, desk: Desk) -> None:
     @blueprint.post("/api/test/conversations/<id>/speech")
+    @described(Spoken, 404, 409, body=SpeechBody, headers=Keyed)
     async def post_speech(id: str) -> Response:
+        """Have a text heard as if it were spoken, word by word."""
         body, key = await body_of(SpeechBody), command_id()
         before = await desk.find(id)
         steps = list(simulation(body))
@@ -45,25 +49,25 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
         return answer(await _spoken(desk, before, steps, version, state))
 
 
-def simulation(body: SpeechBody) -> Iterator[dict[str, Any]]:
+def simulation(body: SpeechBody) -> Iterator[SpeechStep]:
     """The steps of an utterance: the interim text grows by a word, the confidence rises to the given one."""
     words = body.text.split() if body.simulate_interim_steps else []
     if not body.is_final and not words:
         words = [body.text]
     for n in range(1, len(words) + 1):
         confidence = round(body.confidence * (0.5 + 0.5 * n / len(words)), 4)
-        yield {"step": n, "interim_text": " ".join(words[:n]), "confidence": confidence, "is_final": False}
+        yield SpeechStep(n, confidence, is_final=False, interim_text=" ".join(words[:n]))
     if body.is_final:
-        yield {"step": "final", "final_text": body.text, "confidence": body.confidence, "is_final": True}
+        yield SpeechStep("final", body.confidence, is_final=True, final_text=body.text)
 
 
-def _commands(phase: Phase, steps: list[dict[str, Any]]) -> Iterator[tuple[str, Command]]:
+def _commands(phase: Phase, steps: list[SpeechStep]) -> Iterator[tuple[str, Command]]:
     """Each with its role, which a retry finds again although the way to listening may be shorter then."""
     for step in TO_LISTENING.get(phase, (Phase.LISTENING,)):
         yield f"phase/{step}", RequestPhase(step, {"reason": "simulated_speech"})
     for said in steps:
-        update = UpdateTranscript(said.get("interim_text"), said.get("final_text"), said["confidence"])
-        yield f"step/{said['step']}", update
+        final = said.text if said.is_final else None
+        yield f"step/{said.step}", UpdateTranscript(None if said.is_final else said.text, final, said.confidence)
 
 
 def _step_key(key: str | None, role: str) -> str | None:
@@ -71,18 +75,12 @@ def _step_key(key: str | None, role: str) -> str | None:
     return None if key is None else hashlib.sha256(f"{key}/{role}".encode()).hexdigest()
 
 
-async def _spoken(
-    desk: Desk, before: Found, steps: list[dict[str, Any]], version: int, state: Conversation
-) -> dict[str, Any]:
+async def _spoken(desk: Desk, before: Found, steps: list[SpeechStep], version: int, state: Conversation) -> Spoken:
     last = steps[-1]
-    return fields(
+    return Spoken(
+        success=True,
         conversation_id=before.stream.id,
         simulation_steps=steps,
-        final_result={
-            "text": last.get("final_text", last.get("interim_text")),
-            "confidence": last["confidence"],
-            "is_final": last["is_final"],
-            "accumulated_transcript": state.transcript,
-        },
+        final_result=SpeechResult(last.text, last.confidence, last.is_final, state.transcript),
         websocket_updates=await desk.frame_types(before, version),
     )

@@ -9,7 +9,9 @@ from quart import Blueprint, Response
 
 from adapters.protocols import wire
 from adapters.web.answers import Problem, answer, unprocessable
-from adapters.web.conversations.desk import Desk, Found, fields
+from adapters.web.conversations.desk import Desk, Found
+from adapters.web.conversations.shapes import Connections, Done, StateEntered, StateShown, Transcript
+from adapters.web.described import Keyed, described
 from adapters.web.requests import body_of, fields_of_body
 from core.conversation import (
     FinalHeard,
@@ -23,6 +25,13 @@ from core.conversation import (
 )
 
 PHASES = tuple(phase.value for phase in Phase)
+
+
+class StateBody(Struct, frozen=True):
+    """`metadata` is shown beside the state."""
+
+    state: Phase
+    metadata: dict[str, Any] | None = None
 
 
 class TranscriptBody(Struct, frozen=True):
@@ -39,38 +48,43 @@ class AiResponseBody(Struct, frozen=True):
 
 def add_routes(blueprint: Blueprint, desk: Desk) -> None:
     @blueprint.get("/api/conversations/<id>/state")
+    @described(StateShown, 404)
     async def get_state(id: str) -> Response:
-        return answer(state_fields(desk, await desk.find(id)))
+        """The state of a conversation, and what was heard of the user."""
+        return answer(_state(desk, await desk.find(id)))
 
     @blueprint.post("/api/conversations/<id>/state")
+    @described(StateEntered, 400, 404, 409, body=StateBody, headers=Keyed)
     async def post_state(id: str) -> Response:
+        """Move the conversation to another state, where that is legal."""
         entered = await desk.ask_existing(id, await _requested_phase(), PhaseEntered)
-        return answer(_done(desk, id, new_state=entered.phase.value))
+        return answer(StateEntered(True, id, entered.phase, desk.now()))
 
     @blueprint.get("/api/conversations/<id>/connections")
+    @described(Connections, 404)
     async def get_connections(id: str) -> Response:
+        """How many sockets listen to a conversation."""
         found = await desk.find(id)
-        count = desk.clients(found.stream)
-        return answer({"conversation_id": id, "active_connections": count, "timestamp": desk.now()})
+        return answer(Connections(id, desk.clients(found.stream), desk.now()))
 
     @blueprint.post("/api/conversations/<id>/transcript")
+    @described(Done, 404, 409, body=TranscriptBody, headers=Keyed)
     async def post_transcript(id: str) -> Response:
+        """Tell what was heard: an interim text, which the next one replaces, or a final one, which is kept."""
         body = await body_of(TranscriptBody)
         update = UpdateTranscript(body.interim_transcript, body.final_transcript, body.confidence)
         await desk.ask_existing(id, update, InterimHeard, FinalHeard)
-        return answer(_done(desk, id))
+        return answer(Done(True, id, desk.now()))
 
     @blueprint.post("/api/conversations/<id>/ai-response")
+    @described(Done, 404, 409, body=AiResponseBody, headers=Keyed)
     async def post_ai_response(id: str) -> Response:
+        """Say something as the assistant; no language model is asked."""
         body = await body_of(AiResponseBody)
         check_depth(body.feedback, "feedback")
         reply = GiveReply(desk.system.identifiers.new(), body.content, body.audio_url, body.feedback)
         await desk.ask_existing(id, reply, MessageSaid)
-        return answer(_done(desk, id))
-
-
-def _done(desk: Desk, id: str, **more: Any) -> dict[str, Any]:
-    return fields(conversation_id=id, **more, timestamp=desk.now())
+        return answer(Done(True, id, desk.now()))
 
 
 async def _requested_phase() -> RequestPhase:
@@ -95,15 +109,14 @@ def check_depth(value: Any, name: str) -> None:
         raise unprocessable((("body", name), str(error))) from None
 
 
-def state_fields(desk: Desk, found: Found) -> dict[str, Any]:
-    """The state of a conversation as REST shows it."""
+def _state(desk: Desk, found: Found) -> StateShown:
     state, phase = found.state, found.phase
-    return {
-        "conversation_id": found.stream.id,
-        "current_state": phase.value,
-        "speech_recognition_active": phase is Phase.LISTENING,
-        "speech_synthesis_active": phase is Phase.SPEAKING,
-        "transcript": {"final_transcript": state.transcript, "interim_transcript": state.interim},
-        "active_connections": desk.clients(found.stream),
-        "timestamp": desk.now(),
-    }
+    return StateShown(
+        conversation_id=found.stream.id,
+        current_state=phase,
+        speech_recognition_active=phase is Phase.LISTENING,
+        speech_synthesis_active=phase is Phase.SPEAKING,
+        transcript=Transcript(state.transcript, state.interim),
+        active_connections=desk.clients(found.stream),
+        timestamp=desk.now(),
+    )

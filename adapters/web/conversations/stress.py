@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import AsyncExitStack
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import trio
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 from quart import Blueprint, Response
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from adapters.web.answers import Problem, answer
-from adapters.web.conversations.desk import Desk, Found, fields
+from adapters.web.conversations.desk import Desk, Found
 from adapters.web.conversations.loopback import Loopback
+from adapters.web.conversations.trials import StressDetail, StressResults, StressState
+from adapters.web.described import described
 from adapters.web.requests import query_of
 from core.conversation import Phase
 
@@ -27,9 +29,20 @@ class StressQuery(Struct, frozen=True):
     concurrent_connections: Annotated[int, Meta(ge=1, le=50)] = 3
 
 
+class Stressed(Struct, frozen=True):
+    success: bool
+    conversation_id: str
+    test_parameters: StressQuery
+    results: StressResults
+    final_state: StressState
+    message_details: list[StressDetail]
+
+
 def add_routes(blueprint: Blueprint, desk: Desk) -> None:
     @blueprint.get("/api/test/conversations/<id>/stress-test")
+    @described(Stressed, 404, 409, query=StressQuery)
     async def get_stress_test(id: str) -> Response:
+        """Say many things while many sockets of the server's own listen, and see what becomes of each."""
         query = query_of(StressQuery)
         found = await desk.find(id)
         if found.phase is Phase.ENDED:
@@ -64,15 +77,16 @@ class Echoes:
         return self._heard[message_id]
 
 
-async def _stressed(desk: Desk, found: Found, query: StressQuery) -> dict[str, Any]:
+async def _stressed(desk: Desk, found: Found, query: StressQuery) -> Stressed:
     loopback, started, id = Loopback(), trio.current_time(), found.stream.id
     async with AsyncExitStack() as stack:
         opening = [loopback.conversation(id) for _ in range(query.concurrent_connections)]
         sockets = [await stack.enter_async_context(socket) for socket in opening]
         details = await _said(desk, found, query, sockets)
         elapsed, after = trio.current_time() - started, await desk.find(id)
-        final = {"conversation_state": after.phase.value, "active_connections": desk.clients(found.stream)}
-    return fields(
+        final = StressState(after.phase, desk.clients(found.stream))
+    return Stressed(
+        success=True,
         conversation_id=id,
         test_parameters=query,
         results=_results(details, elapsed),
@@ -81,9 +95,7 @@ async def _stressed(desk: Desk, found: Found, query: StressQuery) -> dict[str, A
     )
 
 
-async def _said(
-    desk: Desk, found: Found, query: StressQuery, sockets: list[WebSocketConnection]
-) -> list[dict[str, Any]]:
+async def _said(desk: Desk, found: Found, query: StressQuery, sockets: list[WebSocketConnection]) -> list[StressDetail]:
     """Say all messages, one after the other, while all sockets listen."""
     echoes = Echoes()
     async with trio.open_nursery() as nursery:
@@ -94,7 +106,7 @@ async def _said(
     return details
 
 
-async def _message(desk: Desk, found: Found, n: int, query: StressQuery, echoes: Echoes) -> dict[str, Any]:
+async def _message(desk: Desk, found: Found, n: int, query: StressQuery, echoes: Echoes) -> StressDetail:
     """One message, from saying it until every socket has its answer."""
     started, reached, error = trio.current_time(), 0, None
     try:
@@ -108,18 +120,17 @@ async def _message(desk: Desk, found: Found, n: int, query: StressQuery, echoes:
     if error is None and reached < query.concurrent_connections:
         error = f"only {reached} of the connections heard the answer"
     elapsed = round((trio.current_time() - started) * 1000, 3)
-    detail = {"message_number": n, "success": error is None, "processing_time_ms": elapsed, "reached": reached}
-    return detail if error is None else detail | {"error": error}
+    return StressDetail(n, error is None, elapsed, reached, UNSET if error is None else error)
 
 
-def _results(details: list[dict[str, Any]], elapsed: float) -> dict[str, Any]:
-    times = [detail["processing_time_ms"] for detail in details]
-    successes = sum(detail["success"] for detail in details)
-    return {
-        "total_time_seconds": round(elapsed, 3),
-        "successful_messages": successes,
-        "failed_messages": len(details) - successes,
-        "success_rate": round(successes / len(details), 4),
-        "average_processing_time_ms": round(sum(times) / len(times), 3),
-        "total_processing_time_ms": round(sum(times), 3),
-    }
+def _results(details: list[StressDetail], elapsed: float) -> StressResults:
+    times = [detail.processing_time_ms for detail in details]
+    successes = sum(detail.success for detail in details)
+    return StressResults(
+        total_time_seconds=round(elapsed, 3),
+        successful_messages=successes,
+        failed_messages=len(details) - successes,
+        success_rate=round(successes / len(details), 4),
+        average_processing_time_ms=round(sum(times) / len(times), 3),
+        total_processing_time_ms=round(sum(times), 3),
+    )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from adapters.web.conversations.trials import TransitionTested
 from core.conversation import (
     TRANSITIONS,
     Conversation,
@@ -16,16 +15,17 @@ from core.conversation import (
 from core.decider import Rejected
 
 
-def pairs_tested() -> list[dict[str, Any]]:
+def pairs_tested() -> list[TransitionTested]:
     """Every pair of states: `valid` is what the table says, `success` whether the decider really moved."""
     return [_tested(start, end) for start in Phase for end in Phase]
 
 
-def _tested(start: Phase, end: Phase) -> dict[str, Any]:
+def _tested(start: Phase, end: Phase) -> TransitionTested:
     outcome = conversation.decide(_scratch(start), RequestPhase(end))
-    refused = isinstance(outcome, Rejected)
-    row = {"from": start.value, "to": end.value, "valid": end in TRANSITIONS[start], "success": not refused}
-    return row | {"error": outcome.message} if isinstance(outcome, Rejected) else row
+    valid = end in TRANSITIONS[start]
+    if isinstance(outcome, Rejected):
+        return TransitionTested(start, end, valid, success=False, error=outcome.message)
+    return TransitionTested(start, end, valid, success=True)
 
 
 def _scratch(phase: Phase) -> Conversation:

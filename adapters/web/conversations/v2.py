@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import trio
 from msgspec import Meta, Struct
@@ -10,7 +10,22 @@ from quart import Blueprint, Response
 
 from adapters.protocols.wire import iso_time
 from adapters.web.answers import Problem, answer, unavailable
-from adapters.web.conversations.desk import KEY_OF_ANOTHER, Desk, Exchange, Found, fields, last_of
+from adapters.web.conversations.desk import KEY_OF_ANOTHER, Desk, Exchange, Found, last_of
+from adapters.web.conversations.shapes import (
+    ConversationMetadata,
+    ConversationPage,
+    Ended,
+    Exchanged,
+    Listed,
+    Message,
+    MessagePage,
+    Migrated,
+    Opened,
+    Overview,
+    Status,
+    Vocabulary,
+)
+from adapters.web.described import Keyed, described
 from adapters.web.requests import body_of, command_id, query_of
 from core.conversation import (
     ConversationOpened,
@@ -63,21 +78,29 @@ class MigrateBody(Struct, frozen=True):
 
 def add_routes(blueprint: Blueprint, desk: Desk) -> None:
     @blueprint.post("/api/v2/conversations")
+    @described(Opened, body=OpenBody, headers=Keyed)
     async def open_conversation() -> Response:
+        """Open a conversation."""
         body = await body_of(OpenBody)
         opening = OpenConversation(body.personality, body.session_type, body.topic, body.user_id, "api")
         return answer(_opened(await opened(desk, opening)))
 
     @blueprint.get("/api/v2/conversations")
+    @described(ConversationPage, query=ListQuery)
     async def list_conversations() -> Response:
+        """Conversations, the newest first."""
         return answer(await _listed(desk, query_of(ListQuery)))
 
     @blueprint.get("/api/v2/conversations/<id>")
+    @described(Overview, 404)
     async def get_conversation(id: str) -> Response:
+        """How a conversation stands."""
         return answer(await _overview(desk, await desk.find(id)))
 
     @blueprint.post("/api/v2/conversations/<id>/messages")
+    @described(Exchanged, 404, 409, body=MessageBody, headers=Keyed)
     async def post_message(id: str) -> Response:
+        """Say something, and wait for the answer; as the assistant, there is none to wait for."""
         body, key = await body_of(MessageBody), command_id()
         found = await desk.find(id)
         if body.role == "assistant":
@@ -85,23 +108,29 @@ def add_routes(blueprint: Blueprint, desk: Desk) -> None:
         return answer(_exchanged(await desk.say(found.stream, body.content, audio_url=body.audio_url, key=key)))
 
     @blueprint.get("/api/v2/conversations/<id>/messages")
+    @described(MessagePage, 404, query=MessagesQuery)
     async def list_messages(id: str) -> Response:
+        """What was said in a conversation, the oldest first."""
         query = query_of(MessagesQuery)
         return answer(await _messages(desk, await desk.find(id), query))
 
     @blueprint.put("/api/v2/conversations/<id>/end")
+    @described(Ended, 404, 409, headers=Keyed)
     async def end_conversation(id: str) -> Response:
+        """End a conversation, whatever its state; its sockets are closed."""
         await desk.end(id)
-        return answer(fields(conversation_id=id, status="ended", timestamp=desk.now()))
+        return answer(Ended(True, id, "ended", desk.now()))
 
     @blueprint.post("/api/v2/conversations/migrate")
+    @described(Migrated, 404, 409, body=MigrateBody, headers=Keyed)
     async def migrate_conversation() -> Response:
+        """Move a conversation of the legacy API to this one."""
         body, key = await body_of(MigrateBody), command_id()
         found = await desk.find(body.session_id, legacy=True)
         if found.state.created_via != "legacy":
             raise Problem(404, "Conversation not found")
         await desk.ask(found.stream, MigrateConversation(), key)
-        return answer({"conversation_id": found.stream.id})
+        return answer(Migrated(found.stream.id))
 
 
 # --- opening and listing ---
@@ -114,22 +143,21 @@ async def opened(desk: Desk, opening: OpenConversation) -> Recorded:
     return outcome.records[0]
 
 
-def _opened(record: Recorded) -> dict[str, Any]:
+def _opened(record: Recorded) -> Opened:
     event: ConversationOpened = record.event
-    id = record.stream.id
-    return {
-        "id": id,
-        "conversation_id": id,
-        "user_id": event.user_id,
-        "status": "active",
-        "personality": event.personality,
-        "created_at": iso_time(record.stamp.time),
-        "conversation_metadata": _metadata(event),
-    }
+    return Opened(
+        id=record.stream.id,
+        conversation_id=record.stream.id,
+        user_id=event.user_id,
+        status="active",
+        personality=event.personality,
+        created_at=iso_time(record.stamp.time),
+        conversation_metadata=_metadata(event),
+    )
 
 
-def _metadata(opened: ConversationOpened | ConversationSummary) -> dict[str, Any]:
-    return {"session_type": opened.session_type, "topic": opened.topic, "created_via": opened.created_via}
+def _metadata(opened: ConversationOpened | ConversationSummary) -> ConversationMetadata:
+    return ConversationMetadata(opened.session_type, opened.topic, opened.created_via)
 
 
 async def _current_board(desk: Desk) -> None:
@@ -140,47 +168,51 @@ async def _current_board(desk: Desk) -> None:
         raise unavailable()
 
 
-async def _listed(desk: Desk, query: ListQuery) -> dict[str, Any]:
+async def _listed(desk: Desk, query: ListQuery) -> ConversationPage:
     await _current_board(desk)
     page = desk.system.board.conversations(
         user_id=query.user_id, status=query.status, limit=query.limit, offset=query.offset
     )
     shown = [_listing(summary) for summary in page.conversations]
-    return {"conversations": shown, "total_count": page.total_count, "limit": query.limit, "offset": query.offset}
+    return ConversationPage(shown, page.total_count, query.limit, query.offset)
 
 
-def _listing(summary: ConversationSummary) -> dict[str, Any]:
-    return {
-        "id": summary.id,
-        "conversation_id": summary.id,
-        "user_id": summary.user_id,
-        "status": summary.status,
-        "personality": summary.personality,
-        "current_state": summary.phase.value,
-        "message_count": summary.message_count,
-        "created_at": iso_time(summary.created_at),
-        "last_activity": iso_time(summary.last_activity),
-        "conversation_metadata": _metadata(summary),
-    }
+def _listing(summary: ConversationSummary) -> Listed:
+    return Listed(
+        id=summary.id,
+        conversation_id=summary.id,
+        user_id=summary.user_id,
+        status=_status(summary.phase),
+        personality=summary.personality,
+        current_state=summary.phase,
+        message_count=summary.message_count,
+        created_at=iso_time(summary.created_at),
+        last_activity=iso_time(summary.last_activity),
+        conversation_metadata=_metadata(summary),
+    )
 
 
-async def _overview(desk: Desk, found: Found) -> dict[str, Any]:
+def _status(phase: Phase) -> Status:
+    return "ended" if phase is Phase.ENDED else "active"
+
+
+async def _overview(desk: Desk, found: Found) -> Overview:
     """The status of one conversation; its last activity is that of its last record."""
     last = await desk.system.store.read_stream(found.stream, after=found.version - 1, limit=1)
-    return {
-        "conversation_id": found.stream.id,
-        "status": "ended" if found.phase is Phase.ENDED else "active",
-        "current_state": found.phase.value,
-        "message_count": found.state.message_count,
-        "last_activity": iso_time(last[0].stamp.time),
-        "active_connections": desk.clients(found.stream),
-    }
+    return Overview(
+        conversation_id=found.stream.id,
+        status=_status(found.phase),
+        current_state=found.phase,
+        message_count=found.state.message_count,
+        last_activity=iso_time(last[0].stamp.time),
+        active_connections=desk.clients(found.stream),
+    )
 
 
 # --- talking ---
 
 
-async def _given(desk: Desk, found: Found, body: MessageBody, key: str | None) -> dict[str, Any]:
+async def _given(desk: Desk, found: Found, body: MessageBody, key: str | None) -> Exchanged:
     reply = GiveReply(desk.system.identifiers.new(), body.content, body.audio_url)
     outcome = await desk.ask(found.stream, reply, key)
     said: MessageSaid = last_of(outcome, MessageSaid).event
@@ -194,53 +226,53 @@ def _phase_of(outcome: Accepted) -> Phase:
     return phase
 
 
-def _exchanged(exchange: Exchange) -> dict[str, Any]:
-    return _message_answer(exchange.said, exchange.answer, vocabulary(exchange.said.content), exchange.phase)
+def _exchanged(exchange: Exchange) -> Exchanged:
+    return _message_answer(exchange.said, exchange.answer, _vocabulary(exchange.said.content), exchange.phase)
 
 
 def _message_answer(
-    said: MessageSaid, ai_response: str | None, vocabulary_analysis: dict[str, Any] | None, phase: Phase
-) -> dict[str, Any]:
-    return fields(
+    said: MessageSaid, ai_response: str | None, vocabulary_analysis: Vocabulary | None, phase: Phase
+) -> Exchanged:
+    return Exchanged(
+        success=True,
         message_id=said.message_id,
         ai_response=ai_response,
         feedback=said.feedback,
         vocabulary_analysis=vocabulary_analysis,
-        conversation_state=phase.value,
+        conversation_state=phase,
     )
 
 
-def vocabulary(text: str, targets: tuple[str, ...] = ()) -> dict[str, Any]:
-    """How rich the words of a text are (core.feedback states the measure)."""
-    feedback = assess(text, targets)
-    return {
-        "vocabulary_tier": feedback.vocabulary_tier,
-        "vocabulary_score": feedback.vocabulary_score,
-        "vocabulary_usage": feedback.vocabulary_usage,
-        "suggestions": feedback.suggestions,
-    }
+def _vocabulary(text: str) -> Vocabulary:
+    feedback = assess(text)
+    return Vocabulary(
+        vocabulary_tier=feedback.vocabulary_tier,
+        vocabulary_score=feedback.vocabulary_score,
+        vocabulary_usage=feedback.vocabulary_usage,
+        suggestions=feedback.suggestions,
+    )
 
 
-async def _messages(desk: Desk, found: Found, query: MessagesQuery) -> dict[str, Any]:
+async def _messages(desk: Desk, found: Found, query: MessagesQuery) -> MessagePage:
     records = await desk.system.store.read_stream(found.stream)
     said = [record for record in records if isinstance(record.event, MessageSaid)]
-    return {
-        "conversation_id": found.stream.id,
-        "messages": [_message(record) for record in said[query.offset : query.offset + query.limit]],
-        "total_messages": len(said),
-        "limit": query.limit,
-        "offset": query.offset,
-    }
+    return MessagePage(
+        conversation_id=found.stream.id,
+        messages=[_message(record) for record in said[query.offset : query.offset + query.limit]],
+        total_messages=len(said),
+        limit=query.limit,
+        offset=query.offset,
+    )
 
 
-def _message(record: Recorded) -> dict[str, Any]:
+def _message(record: Recorded) -> Message:
     event: MessageSaid = record.event
-    return {
-        "id": event.message_id,
-        "role": event.role.value,
-        "content": event.content,
-        "timestamp": iso_time(record.stamp.time),
-        "audio_url": event.audio_url,
-        "feedback": event.feedback,
-        "in_reply_to": event.in_reply_to,
-    }
+    return Message(
+        id=event.message_id,
+        role=event.role,
+        content=event.content,
+        timestamp=iso_time(record.stamp.time),
+        audio_url=event.audio_url,
+        feedback=event.feedback,
+        in_reply_to=event.in_reply_to,
+    )

@@ -1,0 +1,1 @@
+"""The API reference: documents made from the routes and message types themselves."""
