@@ -108,7 +108,7 @@ RETELL_PATH = "ws-default"
 """Where the demo's calls are."""
 _OFFLINE = {
     "OPENAI_API_KEY": "", "CALLBOARD_FORECAST": "scripted", "CALLBOARD_CARRIER": "embedded", "SHIPVOX_API_URL": "",
-    "CALLBOARD_LOG_FORMAT": "console", "CALLBOARD_BIND": "", "CALLBOARD_AUTH": "none", "CALLBOARD_PUBLIC_URL": "",
-    "OBFUSCATED_WS_PATH": RETELL_PATH,
+    "CALLBOARD_TRANSCRIBER": "pocketsphinx", "CALLBOARD_LOG_FORMAT": "console", "CALLBOARD_BIND": "",
+    "CALLBOARD_AUTH": "none", "CALLBOARD_PUBLIC_URL": "", "OBFUSCATED_WS_PATH": RETELL_PATH,
 }  # fmt: skip
 """The demo needs no key, and asks nobody."""

@@ -16,7 +16,7 @@ from adapters.demo import DemoFailed
 from adapters.server.groups import sole
 
 SCENE_WITHIN = 10.0
-"""Seconds one of the short scenes may take."""
+"""Seconds one of the short scenes may take, where it does not say otherwise."""
 
 
 def expect(holds: bool, promise: str) -> None:
@@ -57,16 +57,19 @@ class Stage:
 
 
 @asynccontextmanager
-async def short_scene(stage: Stage, title: str) -> AsyncIterator[None]:
-    """One scene, from its title to its end. Raises DemoFailed when it stands still or a socket is lost in it."""
+async def short_scene(stage: Stage, title: str, within: float = SCENE_WITHIN) -> AsyncIterator[None]:
+    """One scene, from its title to its end, which may take `within` seconds.
+
+    Raises DemoFailed when it stands still or a socket is lost in it.
+    """
     stage.scene(title)
     try:
-        with trio.move_on_after(SCENE_WITHIN) as scope:
+        with trio.move_on_after(within) as scope:
             yield
     except* (CannotConnect, ConnectionClosed) as lost:
         raise DemoFailed(f"a socket was lost in the scene {title!r}: {_reason(sole(lost))}") from lost
     if scope.cancelled_caught:
-        raise DemoFailed(f"the scene {title!r} did not end within {SCENE_WITHIN:.0f} s")
+        raise DemoFailed(f"the scene {title!r} did not end within {within:.0f} s")
 
 
 def _reason(lost: BaseException) -> str:

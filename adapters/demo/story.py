@@ -17,7 +17,7 @@ from adapters import history, timeline
 from adapters.bootstrap import open_history
 from adapters.demo import DemoFailed
 from adapters.demo.device import Device
-from adapters.demo.scenes import Trace, call, label, weather
+from adapters.demo.scenes import Trace, call, label, speech, weather
 from adapters.demo.server import Server
 from adapters.demo.stage import Stage, expect
 from adapters.protocols.conversations import CONVERSATIONS_WITH_DELTAS
@@ -132,7 +132,7 @@ class Story:
 
     async def _speak_other_dialects(self) -> None:
         """On the same server, which is still the one that will be killed."""
-        for play in (weather.play, label.play, call.play):
+        for play in (weather.play, label.play, speech.play, call.play):
             self._traces.append(await play(self._stage, self._server))
             await trio.sleep(self._pace)
 
@@ -145,9 +145,8 @@ class Story:
             await self._laptop.until("ai_response_delta", before, times=5)
             self._stage.cut_off()
             await self._server.kill()
-        self._stage.say(
-            f"the server is gone after {self._laptop.seq} events; nothing was said goodbye, nothing flushed"
-        )
+        place = f"event {self._laptop.seq} of the conversation"
+        self._stage.say(f"the server is gone, after {place}: nothing was said goodbye, nothing flushed")
         await self._come_back(before, key)
 
     async def _ask_in_vain(self, key: str) -> None:
@@ -158,11 +157,9 @@ class Story:
         raise DemoFailed("the answer was there before the server could be killed")
 
     async def _come_back(self, before: int, key: str) -> None:
-        since = {"phone": self._phone.seq, "laptop": self._laptop.seq}
+        since = " and ".join(map(str, sorted({self._phone.seq, self._laptop.seq})))
         await self._server.start()
-        self._stage.say(
-            f"started again as process {self._server.pid}; both devices come back with ?since={since['laptop']}"
-        )
+        self._stage.say(f"started again as process {self._server.pid}; both devices come back with ?since={since}")
         answer = (await self._ask(SECOND, key))["ai_response"]
         for device in (self._phone, self._laptop):
             heard = await device.until("ai_response", before)
@@ -186,7 +183,7 @@ class Story:
             self._compare(name, device, records)
         self._stage.scene(f"callboard replay {stream[:26]}…")
         self._console.print(timeline.tell(records, conversation))
-        self._stage.scene("callboard replay, of the three others")
+        self._stage.scene("callboard replay, of the others")
         for trace, events in left:
             expect(trace.holds(events), f"{trace.stream} has {trace.promise}")
             self._stage.say(f"{trace.stream}: {len(events)} events, {trace.promise}")
