@@ -256,7 +256,7 @@ class Link:
 
     def _crash(self, error: Exception) -> None:
         log.error("a connection crashed", exc_info=error)
-        self.close(CRASHED, "internal error")
+        self.close(CRASHED, "Server error")
 
     def _leave(self) -> None:
         if self._left or self._talker is None:

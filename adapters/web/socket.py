@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from adapters.web.sockets import Sockets
 
 NO_HISTORY, TOO_MUCH = 1013, 4008
-SORRY = "internal error"
+SORRY = "Server error"  # the words of contracts/retell.md
 FAREWELL = 5.0
 """Seconds in which what a connection has to say at its end is told again, when an actor is busy."""
 FRAME_COST = 256

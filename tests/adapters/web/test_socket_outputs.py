@@ -122,7 +122,7 @@ async def test_a_crash_in_received_closes_with_1011_and_hurts_nobody_else(server
     mount(server, Odd(receive=crash))
     async with server.connect("/odd") as socket, server.connect("/odd") as other:
         await socket.wire.send_message("boom")
-        assert await socket.closed() == (1011, "internal error")
+        assert await socket.closed() == (1011, "Server error")
         await other.wire.ping()
     assert (await server.http.get("/health")).status_code == 200
 
@@ -130,13 +130,13 @@ async def test_a_crash_in_received_closes_with_1011_and_hurts_nobody_else(server
 async def test_a_crash_in_connect_closes_with_1011(server: Any) -> None:
     mount(server, Unconnectable())
     async with server.connect("/odd") as socket:
-        assert await socket.closed() == (1011, "internal error")
+        assert await socket.closed() == (1011, "Server error")
 
 
 async def test_a_crash_in_settled_closes_with_1011_and_leaves_the_actor_alone(server: Any) -> None:
     mount(server, Odd(at_first=(Tell(STREAM, OpenConversation()),), settle=crash))
     async with server.connect("/odd") as socket:
-        assert await socket.closed() == (1011, "internal error")
+        assert await socket.closed() == (1011, "Server error")
     assert server.system.statistics().restarts == 0
 
 
