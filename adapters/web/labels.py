@@ -5,6 +5,7 @@ from __future__ import annotations
 from quart import Blueprint, Response, request
 
 from adapters.web.answers import Problem
+from adapters.web.described import NOT_MODIFIED, Content, described
 from core.ports import BlobStore
 
 KINDS = {b"%PDF-": "application/pdf", b"\x89PNG\r\n\x1a\n": "image/png"}
@@ -16,11 +17,15 @@ def labels_blueprint(blobs: BlobStore) -> Blueprint:
     blueprint = Blueprint("labels", __name__)
 
     @blueprint.get("/labels/<digest>.pdf")
+    @described(Content("application/pdf"), 404, others={NOT_MODIFIED: None})
     async def label(digest: str) -> Response:
+        """A label, to print."""
         return await _answer(blobs, digest, "application/pdf")
 
     @blueprint.get("/qr/<digest>.png")
+    @described(Content("image/png"), 404, others={NOT_MODIFIED: None})
     async def qr(digest: str) -> Response:
+        """The QR code that leads to where a shipment can be tracked."""
         return await _answer(blobs, digest, "image/png")
 
     return blueprint

@@ -23,11 +23,12 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
+from typing import Annotated
 
 import msgspec
 import structlog
 import trio
-from msgspec import Struct
+from msgspec import Meta, Struct, field
 from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 
@@ -37,6 +38,7 @@ from adapters.server.messages import joined
 from adapters.web import server_sent
 from adapters.web.answers import Problem, unprocessable
 from adapters.web.auth import Role, Visitor, current_visitor
+from adapters.web.described import Content, described
 from adapters.web.log_feeds import Feed, OneStream, WholeLog
 from core.identifiers import Category, MalformedStreamName, StreamName
 from core.messages import Recorded
@@ -49,12 +51,15 @@ CHUNK = 64 * 1024
 """Bytes of records written at once at most."""
 COME_BACK = 2000
 """Milliseconds a client waits before it comes back."""
+EVENTS = Content("text/event-stream")
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Wanted = Callable[[Recorded], bool]
 Draining = Callable[[], Awaitable[None]]
 
-_PLACE = re.compile(r"[0-9]{1,18}")
+PLACE = "[0-9]{1,18}"
+
+_PLACE = re.compile(PLACE)
 
 log = structlog.get_logger("callboard.log_stream")
 
@@ -64,6 +69,22 @@ class Asked(Struct, frozen=True):
 
     after: int | None = None
     epoch: str | None = None
+
+
+class OneStreamQuery(Struct, frozen=True):
+    """Where to go on from, and which events to hear of: prefixes of their names."""
+
+    after: Annotated[str, Meta(pattern=f"^{PLACE}$")] | None = None
+    epoch: str | None = None
+    event: list[str] = []
+
+
+class WholeLogQuery(OneStreamQuery, frozen=True):
+    category: list[Category] = []
+
+
+class LastEvent(Struct, frozen=True):
+    id: Annotated[str, Meta(pattern=rf"^.+\.{PLACE}$")] | None = field(name="Last-Event-ID", default=None)
 
 
 class Start(Struct, frozen=True):
@@ -84,11 +105,15 @@ def log_stream_blueprint(system: System, draining: Draining) -> Blueprint:
         return _streamed(LogStream(feed, start, wanted, draining, _seconds_left(visitor, system.clock.now())))
 
     @routes.get("/api/log/stream")
+    @described(EVENTS, query=WholeLogQuery, headers=LastEvent)
     async def stream_log() -> Response:
+        """Every record of the log in commit order, as Server-Sent Events. For the roles auditor and operator."""
         return await answer(WholeLog(system.store), _auditor())
 
     @routes.get("/api/log/streams/<path:name>")
+    @described(EVENTS, 404, query=OneStreamQuery, headers=LastEvent)
     async def stream_one(name: str) -> Response:
+        """The records of one stream, as Server-Sent Events. For the roles auditor and operator."""
         visitor = _auditor()
         feed = OneStream(system.store, system.audiences, _stream_named(name))
         if not await feed.has(0):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import trio
+from msgspec import Struct
 from quart import Blueprint, Response
 
 from actors.system import System
@@ -15,6 +16,7 @@ from adapters.server.statistics import Tally
 from adapters.web import auth
 from adapters.web.answers import answer
 from adapters.web.auth import Role
+from adapters.web.described import JSON, TEXT, Content, described
 from core.ports import EventStore
 from eventstore.waiting import WriterStatistics
 
@@ -22,6 +24,37 @@ MOST_LAG = 10_000
 """Events audiences may be behind the log before new clients are better sent elsewhere."""
 REASONS = (auth.NO_TOKEN, auth.INVALID_TOKEN, auth.INVALID_PAYLOAD)
 """Why a token lets nobody in; a wrong password at /token is another matter."""
+
+
+class Healthy(Struct, frozen=True):
+    status: Literal["healthy"]
+
+
+class LogReady(Struct, frozen=True):
+    """`position` is that of the newest event."""
+
+    position: int
+
+
+class AudiencesReady(Struct, frozen=True):
+    """`lag` counts events that are durable but not yet shown."""
+
+    lag: int
+
+
+class Components(Struct, frozen=True):
+    log: LogReady
+    audiences: AudiencesReady
+
+
+class Ready(Struct, frozen=True):
+    status: Literal["ready"]
+    components: Components
+
+
+class NotReady(Struct, frozen=True):
+    status: Literal["not_ready"]
+    reasons: list[str]
 
 
 @runtime_checkable
@@ -47,18 +80,24 @@ def operation_blueprint(
     blueprint, one_at_a_time = Blueprint("operation", __name__), trio.CapacityLimiter(1)
 
     @blueprint.get("/health")
+    @described(Healthy)
     async def health() -> Response:
-        return answer({"status": "healthy"})
+        """The server is alive."""
+        return answer(Healthy("healthy"))
 
     @blueprint.get("/ready")
+    @described(Ready, others={503: Content(JSON, NotReady)})
     async def readiness() -> Response:
+        """Whether the server may be given clients."""
         if reasons := obstacles(system, draining=not ready()):
-            return _fresh(answer({"status": "not_ready", "reasons": reasons}, 503))
-        components = {"log": {"position": system.store.head}, "audiences": {"lag": lag(system)}}
-        return _fresh(answer({"status": "ready", "components": components}))
+            return _fresh(answer(NotReady("not_ready", reasons), 503))
+        components = Components(LogReady(system.store.head), AudiencesReady(lag(system)))
+        return _fresh(answer(Ready("ready", components)))
 
     @blueprint.get("/metrics")
+    @described(Content(TEXT))
     async def metrics() -> Response:
+        """The server's numbers, in Prometheus' text format. For the role operator."""
         require(Role.OPERATOR)
         measured = measure(system, tally, ready=not obstacles(system, draining=not ready()))
         text = await trio.to_thread.run_sync(exposition, measured, limiter=one_at_a_time)

@@ -19,6 +19,7 @@ from actors.system import System
 from adapters.protocols import wire
 from adapters.web.answers import accepted, answer, unprocessable
 from adapters.web.correlation import current_correlation
+from adapters.web.described import JSON, Content, described
 from core.call import MAX_CONTENT, ReceiveWebhook
 from core.extent import extent
 from core.identifiers import Category, MalformedStreamName, StreamName
@@ -43,21 +44,31 @@ class Webhook(Struct):
     data: dict[str, Any] | None = None
 
 
+class Received(Struct, frozen=True):
+    received: bool
+
+
+class Unsigned(Struct, frozen=True):
+    message: str
+
+
 def retell_blueprint(system: System, api_key: str | None) -> Blueprint:
     """POST /webhook. What is told twice, because an answer was lost, is one event of the call."""
     blueprint = Blueprint("retell", __name__)
 
     @blueprint.post("/webhook")
+    @described(Received, 409, 503, body=Webhook, others={401: Content(JSON, Unsigned)}, signed_by=SIGNATURE)
     async def receive() -> Response:
+        """What the voice platform tells of a call. Told twice, it is one event."""
         body = bytes(await request.data)
         now = system.clock.now()
         if api_key is not None and not is_signed(body, request.headers.get(SIGNATURE, ""), api_key, now):
             log.warning("a webhook without a good signature was refused")
-            return answer({"message": "Unauthorized"}, 401)
+            return answer(Unsigned("Unauthorized"), 401)
         stream, event, call = told_by(body)
         stamp = system.stamp(principal=PRINCIPAL, correlation_id=current_correlation())
         accepted(await system.ask(stream, ReceiveWebhook(event, fitting(call), now), stamp))
-        return answer({"received": True})
+        return answer(Received(True))
 
     return blueprint
 

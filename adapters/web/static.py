@@ -8,6 +8,7 @@ from importlib import resources
 from quart import Blueprint, Response, request
 
 from adapters.web.answers import Problem
+from adapters.web.described import NOT_MODIFIED, Content, described
 
 SCRIPTS = ("callboard.js",)
 FOLDER = "static"
@@ -21,7 +22,9 @@ def static_blueprint() -> Blueprint:
     tags = {name: hashlib.sha256(body).hexdigest()[:32] for name, body in files.items()}
 
     @blueprint.get("/static/<path:name>")
+    @described(Content("text/javascript"), 404, others={NOT_MODIFIED: None})
     async def read(name: str) -> Response:
+        """What pages load: `callboard.js`, the client for browsers."""
         if name not in files:
             raise Problem(404, "Not Found")
         response = Response(files[name], content_type="text/javascript; charset=utf-8")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from importlib import resources
-from typing import Any
+from typing import Literal
 
+from msgspec import UNSET, Struct, UnsetType
 from quart import Blueprint, Response, request
 
 from actors.system import System
@@ -14,6 +15,7 @@ from adapters.protocols.streams import STREAMS, stream_of
 from adapters.web.answers import accepted, answer
 from adapters.web.auth import current_visitor
 from adapters.web.correlation import current_correlation
+from adapters.web.described import HTML, NOT_MODIFIED, Content, described
 from core.identifiers import MalformedStreamName
 from core.messages import Refused
 from core.session import DisconnectDevices, PeerState, Session
@@ -31,6 +33,22 @@ Connections = Callable[[], Mapping[str, int]]
 """How many open sockets of this dialect each session has, of those that have any."""
 
 
+class SessionStatus(Struct, frozen=True):
+    """All but `status` are left out where nobody is connected. `connection_state` is that of the peer that is furthest,
+    or `connected` where there are WebSockets alone; `active_sessions` and `total_connections` are the server's.
+    """
+
+    status: Literal["not_connected", "websocket_only", "webrtc"]
+    connection_state: PeerState | UnsetType = UNSET
+    websocket_connected: bool | UnsetType = UNSET
+    active_sessions: list[str] | UnsetType = UNSET
+    total_connections: int | UnsetType = UNSET
+
+
+class Disconnected(Struct, frozen=True):
+    status: Literal["disconnected"]
+
+
 def streams_blueprint(system: System, connections: Connections) -> Blueprint:
     """`/api/stream/…`. Raises FileNotFoundError when the page is not where the installation should have it."""
     blueprint = Blueprint("streams", __name__, static_folder=None)
@@ -38,16 +56,22 @@ def streams_blueprint(system: System, connections: Connections) -> Blueprint:
     tag = hashlib.sha256(page).hexdigest()[:32]
 
     @blueprint.get("/api/stream/status/<id>")
+    @described(SessionStatus)
     async def status(id: str) -> Response:
+        """Who is connected to a session, and how."""
         return answer(await _status(system, connections(), id))
 
     @blueprint.delete("/api/stream/disconnect/<id>")
+    @described(Disconnected)
     async def disconnect(id: str) -> Response:
+        """Close all sockets of a session, if there are any."""
         await _disconnect(system, id)
-        return answer({"status": "disconnected"})
+        return answer(Disconnected("disconnected"))
 
     @blueprint.get("/api/stream/test-page")
+    @described(Content(HTML), others={NOT_MODIFIED: None})
     async def test_page() -> Response:
+        """A page to try a session on."""
         response = Response(page, content_type="text/html; charset=utf-8")
         response.set_etag(tag)
         response.headers["Cache-Control"] = "no-cache"
@@ -59,19 +83,19 @@ def streams_blueprint(system: System, connections: Connections) -> Blueprint:
     return blueprint
 
 
-async def _status(system: System, connected: Mapping[str, int], id: str) -> dict[str, Any]:
+async def _status(system: System, connected: Mapping[str, int], id: str) -> SessionStatus:
     """A session that nobody is connected to is as good as unknown. Raises StoreUnavailable."""
     if not connected.get(id):
-        return {"status": "not_connected"}
+        return SessionStatus("not_connected")
     state, _ = await system.look(stream_of(id))
     peer = _nearest_peer(state, system.boot)
-    return {
-        "status": "websocket_only" if peer is None else "webrtc",
-        "connection_state": "connected" if peer is None else peer.value,
-        "websocket_connected": True,
-        "active_sessions": sorted(connected),
-        "total_connections": sum(connected.values()),
-    }
+    return SessionStatus(
+        status="websocket_only" if peer is None else "webrtc",
+        connection_state=PeerState.CONNECTED if peer is None else peer,
+        websocket_connected=True,
+        active_sessions=sorted(connected),
+        total_connections=sum(connected.values()),
+    )
 
 
 def _nearest_peer(state: Session, boot: str) -> PeerState | None:

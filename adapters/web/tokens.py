@@ -9,12 +9,14 @@ from collections import OrderedDict, deque
 import jwt
 import structlog
 import trio
+from msgspec import Struct
 from quart import Blueprint, Response, request
 
 from adapters.roles import Role
 from adapters.users import BadUsers, Users, may_be_name
 from adapters.web.answers import Problem, answer, unprocessable
 from adapters.web.auth import ALGORITHM
+from adapters.web.described import FORM, Content, described
 from core.ports import Clock
 
 MOST_FORM_BYTES = 8192
@@ -31,6 +33,26 @@ TEST_VISITOR = "test-user"
 log = structlog.get_logger("callboard.tokens")
 
 
+class Credentials(Struct, frozen=True):
+    """Further fields of RFC 6749's form (grant_type, …) may be sent, and say nothing here."""
+
+    username: str
+    password: str
+
+
+class Token(Struct, frozen=True):
+    """`expires_in` is in seconds."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+
+
+class TestToken(Struct, frozen=True):
+    test_token: str
+    note: str
+
+
 def tokens_blueprint(
     door_secret: str | None, users: Users | None, clock: Clock, *, test_endpoints: bool, lifetime: float = 3600
 ) -> Blueprint:
@@ -42,20 +64,24 @@ def tokens_blueprint(
     desk = LogIn(users, clock)
 
     @blueprint.post("/token")
+    @described(Token, 401, 411, 503, body=Content(FORM, Credentials))
     async def get_token() -> Response:
-        name, password = await _credentials()
-        roles = await desk.roles(name, password)
+        """A token for a name and its password."""
+        given = await _credentials()
+        roles = await desk.roles(given.username, given.password)
         if roles is None:
             return _incorrect()
-        token = mint.token(name, roles)
-        return _unstored(answer({"access_token": token, "token_type": "bearer", "expires_in": mint.lifetime}))
+        token = Token(mint.token(given.username, roles), "bearer", mint.lifetime)
+        return _unstored(answer(token))
 
     if test_endpoints:
 
         @blueprint.get("/test-token")
+        @described(TestToken)
         async def get_test_token() -> Response:
+            """A token for trying things out."""
             token = mint.token(TEST_VISITOR, frozenset({Role.CLIENT}))
-            return _unstored(answer({"test_token": token, "note": mint.note}))
+            return _unstored(answer(TestToken(token, mint.note)))
 
     return blueprint
 
@@ -140,7 +166,7 @@ class Guesses:
         return len(self._tried)
 
 
-async def _credentials() -> tuple[str, str]:
+async def _credentials() -> Credentials:
     """Name and password of the request's form. Raises Problem 411, 413, 422."""
     if "Transfer-Encoding" in request.headers:
         raise Problem(411, "A log-in states its length")  # so that too much is refused before any of it is kept
@@ -149,7 +175,7 @@ async def _credentials() -> tuple[str, str]:
     form = await request.form
     if missing := [field for field in ("username", "password") if field not in form]:
         raise unprocessable(*((("body", field), "Field required") for field in missing))
-    return form["username"], form["password"]
+    return Credentials(form["username"], form["password"])
 
 
 def _incorrect() -> Response:
