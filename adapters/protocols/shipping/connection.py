@@ -66,7 +66,7 @@ class ShippingConnection:
         self._joins = False
         self._waiting: list[Callable[[int], Sequence[Output]]] = []
         self._held = self._held_characters = self._requests = 0
-        self._place: frames.Fields = {}
+        self._place: frames.Place = {}
 
     def opened(self, now: int) -> Sequence[Output]:
         named = self._handshake.query.get("session_id", "")
@@ -195,11 +195,11 @@ class ShippingConnection:
         try:
             asked = read_asked(frame)
         except UnreadableFrame as fault:
-            fields = frames.error(fault.message, fault.original)
-            return (self._write(fields, now, fault.request_id or self._new_request_id(), fault.command_id),)
+            said = frames.error(fault.message, fault.original)
+            return (self._write(said, now, fault.request_id or self._new_request_id(), fault.command_id),)
         request_id = asked.request_id or self._new_request_id()
         if isinstance(asked.request, Ping):
-            return (self._write({"type": "pong"}, now, request_id, asked.command_id),)
+            return (self._write(frames.PONG, now, request_id, asked.command_id),)
         return (self._ask(asked, request_id, now, asked.command_id),)
 
     def _ask(self, asked: Asked, request_id: str, now: int, command_id: str | None) -> Ask:
@@ -231,7 +231,7 @@ class ShippingConnection:
             case StateWanted():
                 return (self._answer(ask, frames.session_state(outcome.state), now),)
             case ContextNews():
-                receipt = self._answer(ask, {"type": "contextual_update_received"}, now)
+                receipt = self._answer(ask, frames.UPDATE_RECEIVED, now)
                 shown = None if outcome.repeated else frames.render(outcome.records[0], outcome.state)
                 return (receipt,) if shown is None else (receipt, Write(shown.body))
             case _:
@@ -255,23 +255,23 @@ class ShippingConnection:
     def _fail(self, ask: Ask, message: str, retry_after: float | None, now: int) -> Sequence[Output]:
         match ask.asked.request:
             case ToolCall() as call:
-                fields = frames.tool_failure(call.tool_call_id, message, call.original(), retry_after)
+                said = frames.tool_failure(call.tool_call_id, message, call.original(), retry_after)
             case RatesWanted(shipment):
-                fields = frames.error(message, shipment, retry_after)
+                said = frames.error(message, shipment, retry_after)
             case _:
-                fields = frames.error(message, None, retry_after)
-        return (self._answer(ask, fields, now),)
+                said = frames.error(message, None, retry_after)
+        return (self._answer(ask, said, now),)
 
     def _complain(self, message: str, retry_after: float | None, now: int) -> Sequence[Output]:
         return (self._write(frames.error(message, None, retry_after), now, self._new_request_id()),)
 
-    def _answer(self, ask: Ask, fields: frames.Fields, now: int) -> Write:
-        return self._write(fields, now, ask.request_id, ask.asked.command_id)
+    def _answer(self, ask: Ask, said: frames.Said, now: int) -> Write:
+        return self._write(said, now, ask.request_id, ask.asked.command_id)
 
-    def _write(self, fields: frames.Fields, now: int, request_id: str, command_id: str | None = None) -> Write:
+    def _write(self, said: frames.Said, now: int, request_id: str, command_id: str | None = None) -> Write:
         """The first one this connection writes says where in the log it is."""
-        fields, self._place = {**fields, **self._place}, {}
-        return Write(frames.envelope(fields, now, request_id, self._user, self._session_id, command_id))
+        place, self._place = self._place, {}
+        return Write(frames.envelope(said, now, request_id, self._user, self._session_id, command_id, place))
 
     def _new_request_id(self) -> str:
         """A UUID of its own for what came without one; made of what it is, as a dialect has no randomness."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Literal, TypedDict
 from uuid import UUID, uuid5
 
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.json import Encoder
 
 from adapters.protocols import wire
@@ -21,9 +24,8 @@ from core.session import (
     ToolCallFailed,
     ToolCallSucceeded,
 )
+from core.shipping import Rate
 
-Fields = dict[str, Any]
-"""A frame's type and what is its type's own."""
 DERIVED = "requestId:"
 """What command ids begin with that are made of a `requestId` and the content it came with."""
 
@@ -31,57 +33,148 @@ _UPDATES = UUID("0c7f3a54-93f4-5d0c-8a55-6d6f3e2a9b11")
 _in_order = Encoder(order="deterministic").encode
 
 
+class Envelope(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What every frame has behind what is its type's own; what is unset is not sent."""
+
+    epoch: wire.Epoch | UnsetType = UNSET
+    seq: wire.Version | UnsetType = UNSET
+    recovered: wire.Recovered | UnsetType = UNSET
+    timestamp: wire.Milliseconds
+    requestId: str  # noqa: N815  # the wire's name
+    user: str | None
+    session_id: str
+    command_id: wire.EchoedId | UnsetType = UNSET
+
+
+class Pong(Envelope, frozen=True, tag="pong"):
+    pass
+
+
+class Failure(Struct, frozen=True):
+    error: str
+    original_request: dict[str, Any] | None
+    retry_after: wire.RetryAfter | UnsetType = UNSET
+
+
+class ToolResult(Envelope, frozen=True, tag="client_tool_result"):
+    tool_call_id: str
+    result: Any
+    is_error: Literal[False]
+
+
+class ToolFailure(Envelope, frozen=True, tag="client_tool_result"):
+    tool_call_id: str
+    result: Failure
+    is_error: Literal[True]
+
+
+class Quotes(TypedDict):
+    """`fastest_option` is null where nothing is faster than the cheapest."""
+
+    cheapest_option: Rate
+    fastest_option: Rate | None
+    all_options: list[Rate]
+
+
+class QuoteReady(Envelope, frozen=True, tag="quote_ready"):
+    payload: Quotes
+
+
+class Complaint(Struct, frozen=True):
+    """`original_request` is null where there was none, or none that can be repeated."""
+
+    message: str
+    original_request: dict[str, Any] | None
+    retry_after: wire.RetryAfter | UnsetType = UNSET
+
+
+class ErrorMessage(Envelope, frozen=True, tag="error"):
+    payload: Complaint
+
+
+class ContextualUpdate(Envelope, frozen=True, tag="contextual_update"):
+    text: str
+    data: Any
+
+
+class UpdateReceived(Envelope, frozen=True, tag="contextual_update_received"):
+    pass
+
+
+class SessionRecord(TypedDict):
+    user_info: Mapping[str, Any]
+    created_at: wire.Milliseconds
+    last_active: wire.Milliseconds
+    state: Mapping[str, Any]
+
+
+class SessionState(Envelope, frozen=True, tag="session_state"):
+    state: SessionRecord
+
+
+Said = Callable[..., Envelope]
+"""A frame that waits for its envelope."""
+PONG, UPDATE_RECEIVED = partial(Pong), partial(UpdateReceived)
+
+
+class Place(TypedDict, total=False):
+    """Where in the log a frame is, or its connection."""
+
+    epoch: str
+    seq: int
+    recovered: bool
+
+
 def envelope(
-    fields: Fields, time: int, request_id: str, user: str | None, session_id: str, command_id: str | None = None
+    said: Said, time: int, request_id: str, user: str | None, session_id: str, command_id: str | None, place: Place
 ) -> bytes:
     """A whole frame; `time` is µs UTC since the epoch, and milliseconds on the wire."""
-    rest = {"timestamp": milliseconds(time), "requestId": request_id, "user": user, "session_id": session_id}
-    chosen = {} if command_id is None else {"command_id": command_id}
-    return wire.encode({**fields, **rest, **chosen})
+    chosen = UNSET if command_id is None else command_id
+    named = {"requestId": request_id, "user": user, "session_id": session_id, "command_id": chosen}
+    return wire.encode(said(timestamp=milliseconds(time), **named, **place))
 
 
 def milliseconds(time: int) -> int:
     return time // 1000
 
 
-def tool_result(tool_call_id: str, result: Any) -> Fields:
-    return {"type": "client_tool_result", "tool_call_id": tool_call_id, "result": result, "is_error": False}
+def tool_result(tool_call_id: str, result: Any) -> Said:
+    return partial(ToolResult, tool_call_id, result, is_error=False)
 
 
-def tool_failure(tool_call_id: str, error: str, original: Any, retry_after: float | None = None) -> Fields:
-    result = {"error": error, "original_request": original, **_wait(retry_after)}
-    return {"type": "client_tool_result", "tool_call_id": tool_call_id, "result": result, "is_error": True}
+def tool_failure(tool_call_id: str, error: str, original: dict[str, Any], retry_after: float | None = None) -> Said:
+    return partial(ToolFailure, tool_call_id, Failure(error, original, _wait(retry_after)), is_error=True)
 
 
-def quote_ready(quotes: Any) -> Fields:
-    return {"type": "quote_ready", "payload": quotes}
+def quote_ready(quotes: Any) -> Said:
+    return partial(QuoteReady, quotes)
 
 
-def error(message: str, original: Any, retry_after: float | None = None) -> Fields:
+def error(message: str, original: dict[str, Any] | None, retry_after: float | None = None) -> Said:
     """`retry_after`, in seconds, is there only where coming back helps."""
-    return {"type": "error", "payload": {"message": message, "original_request": original, **_wait(retry_after)}}
+    return partial(ErrorMessage, Complaint(message, original, _wait(retry_after)))
 
 
-def _wait(retry_after: float | None) -> Fields:
-    return {} if retry_after is None else {"retry_after": retry_after}
+def _wait(retry_after: float | None) -> float | UnsetType:
+    return UNSET if retry_after is None else retry_after
 
 
-def contextual_update(text: str, content: Any) -> Fields:
-    return {"type": "contextual_update", "text": text, "data": content}
+def contextual_update(text: str, content: Any) -> Said:
+    return partial(ContextualUpdate, text, content)
 
 
-def session_state(state: Session) -> Fields:
+def session_state(state: Session) -> Said:
     """The whole record."""
-    record = {
+    record: SessionRecord = {
         "user_info": state.user_info,
         "created_at": milliseconds(state.created_at),
         "last_active": milliseconds(state.last_active),
         "state": state.values,
     }
-    return {"type": "session_state", "state": record}
+    return partial(SessionState, record)
 
 
-def show(event: Event) -> Fields | None:
+def show(event: Event) -> Said | None:
     """The frame of an event; None for what clients do not see, among it all that only `streams` knows."""
     match event:
         case ToolCallSucceeded(tool_call_id=id, result=result):
@@ -98,7 +191,7 @@ def show(event: Event) -> Fields | None:
             return None
 
 
-def answer(request: Request) -> Fields:
+def answer(request: Request) -> Said:
     """What a settled request led to, for somebody who asks again."""
     if request.kind is RequestKind.TOOL:
         if request.error is None:
@@ -110,11 +203,11 @@ def answer(request: Request) -> Fields:
 def render(record: Recorded, state: Session) -> Frame | None:
     """The frame of a record, and whom of the session it is for."""
     event = record.event
-    fields = show(event)
-    if fields is None:
+    said = show(event)
+    if said is None:
         return None
-    time, placed = record.stamp.time, {**fields, "seq": record.version}
-    body = envelope(placed, time, event.request_id, state.user, record.stream.id, _command_id(record, state))
+    time, place, command_id = record.stamp.time, Place(seq=record.version), _command_id(record, state)
+    body = envelope(said, time, event.request_id, state.user, record.stream.id, command_id, place)
     return Frame(body, reach(event))
 
 

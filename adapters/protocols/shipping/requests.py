@@ -85,7 +85,11 @@ class UnreadableFrame(Exception):
     """A client's frame that asks for nothing we know; it is answered with an error frame, and nothing else happens."""
 
     def __init__(
-        self, message: str, original: Any = None, request_id: str | None = None, command_id: str | None = None
+        self,
+        message: str,
+        original: dict[str, Any] | None = None,
+        request_id: str | None = None,
+        command_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message, self.original, self.request_id, self.command_id = message, original, request_id, command_id
