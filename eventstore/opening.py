@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -14,32 +16,40 @@ from uuid import uuid4
 import trio
 
 from core.ports import StoreUnavailable
+from eventstore.committer import Committer
 from eventstore.recorder import IDENTITY, TABLE, LogDatastore, LogRecorder, PersistenceError, SQLiteConnection
+from eventstore.scribe import ProcessScribe
 from eventstore.sqlite import SQLiteStore
 from eventstore.subscription import Tail
-from eventstore.writer import Writer
+from eventstore.writer import ThreadScribe, Writer
+
+LAST_BATCH = 5.0
+"""Seconds in which the process that commits for a server that was killed must have written the last batch."""
 
 Connect = Callable[[LogDatastore], SQLiteConnection]
 
 
 @asynccontextmanager
 async def open_sqlite(
-    path: Path, *, lock_timeout: int = 5, connect: Connect = LogDatastore.connect_writer
+    path: Path, *, lock_timeout: int = 5, connect: Connect = LogDatastore.connect_writer, apart: bool = False
 ) -> AsyncIterator[SQLiteStore]:
     """The log in `path`, created if need be, with this process as its one writer.
 
-    `connect` makes the connection that writes; tests have their faults from there. Raises StoreUnavailable when the
-    file is no log, cannot be opened, or another process writes to it.
+    `apart`: a process of its own commits, as servers want it; else a thread does, which starts sooner, by the
+    connection that `connect` makes: tests have their faults from there. Raises StoreUnavailable when the file is no
+    log, cannot be opened, or another process writes to it.
     """
     path = await trio.to_thread.run_sync(path.resolve)  # one lock for one file, by whatever name
-    with _sole_writer(path):
+    async with _sole_writer(path) as lock:
         await trio.to_thread.run_sync(_refuse_foreign, path)
         datastore = LogDatastore(_uri(path, "rwc"), lock_timeout=lock_timeout)
         try:
             recorder = LogRecorder(datastore)
             epoch, head = await trio.to_thread.run_sync(_prepare, datastore, recorder, path)
             tail = Tail(head)
-            writer = Writer(recorder, partial(connect, datastore), tail)
+            by_thread = partial(ThreadScribe, Committer(recorder, partial(connect, datastore)))
+            scribe = ProcessScribe(_uri(path, "rw"), lock_timeout, lock) if apart else by_thread()
+            writer = Writer(scribe, tail)
             async with _finishing(SQLiteStore(datastore, epoch, tail, writer)) as store, _running(writer):
                 yield store
         finally:
@@ -74,7 +84,7 @@ async def _finishing(store: SQLiteStore) -> AsyncIterator[SQLiteStore]:
 
 @asynccontextmanager
 async def _running(writer: Writer) -> AsyncIterator[None]:
-    """The writer's thread runs inside; on the way out it writes what waits."""
+    """The writer runs inside; on the way out it writes what waits."""
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_run, writer)
@@ -89,9 +99,8 @@ async def _running(writer: Writer) -> AsyncIterator[None]:
 
 
 async def _run(writer: Writer) -> None:
-    """The writer's thread: never abandoned, as its database must not be closed under it."""
     with trio.CancelScope(shield=True):  # ends when the writer is closed, which happens on every way out
-        await trio.to_thread.run_sync(writer.run, limiter=trio.CapacityLimiter(1))
+        await writer.run()
 
 
 def _uri(path: Path, mode: str) -> str:
@@ -163,20 +172,46 @@ def _identify(datastore: LogDatastore, path: Path) -> tuple[str, int]:
         raise StoreUnavailable(f"{path} is not a Callboard log: {fault}") from fault
 
 
-@contextmanager
-def _sole_writer(path: Path) -> Iterator[None]:
-    """Hold the file `<path>-lock`, so that two servers cannot take the same log for theirs."""
+@asynccontextmanager
+async def _sole_writer(path: Path) -> AsyncIterator[int]:
+    """Hold the file `<path>-lock`, so that two servers cannot take the same log for theirs.
+
+    Gives a descriptor for the process that commits, with a second lock, which ends with the last who has it: a server
+    that was killed is outlived by the batch in hand, and that is waited for.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o644)
+        ours, theirs = (os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o644) for _ in range(2))
     except OSError as fault:
         raise StoreUnavailable(f"the log {path} cannot be opened: {fault}") from fault
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(ours) or not await trio.to_thread.run_sync(_committing_alone, theirs):
             remedy = "stop it, or give this one another --store"
-            raise StoreUnavailable(f"another process is serving {path}; {remedy}") from None
-        yield
+            raise StoreUnavailable(f"another process is serving {path}; {remedy}")
+        yield theirs
     finally:
-        os.close(lock)
+        os.close(ours)
+        os.close(theirs)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _committing_alone(lock: int) -> bool:
+    """Take the lock on the file's bytes, which whoever inherits the descriptor shares; wait for a last batch."""
+    until = time.monotonic() + LAST_BATCH
+    whole_file = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock
+    while True:
+        try:
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, whole_file)
+        except OSError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)
+        else:
+            return True

@@ -12,6 +12,7 @@ import trio
 from core.identifiers import StreamName
 from core.messages import Decision, Recorded, Stamp
 from core.ports import StoreUnavailable
+from eventstore.batches import Statement, Work
 from eventstore.chain import COLUMNS, Row
 from eventstore.codec import Undecodable, UnknownName, events
 from eventstore.recorder import TABLE, LogDatastore, PersistenceError
@@ -61,7 +62,7 @@ class SQLiteStore:
         self, stream: StreamName, decisions: Sequence[Decision], *, expected_version: int
     ) -> tuple[Recorded, ...]:
         rows, ids = to_rows(stream, decisions, expected_version)
-        append = Append(stream, expected_version, decisions, rows, ids)
+        append = Append(stream, expected_version, decisions, Work(str(stream), expected_version, rows, ids))
         await self._writing.write(append)
         return append.records
 
@@ -95,7 +96,7 @@ class SQLiteStore:
 
     async def save_checkpoint(self, name: str, position: int, view: bytes) -> None:
         statement = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, CAST(? AS TEXT))"
-        await self._writing.write(Job(lambda cursor: cursor.execute(statement, (name, position, view))))
+        await self._writing.write(Job(Statement(statement, (name, position, view))))
 
     async def poll(self) -> int:
         """Look how far the log has come by another process's doing, and return the head. For read-only followers."""

@@ -3,46 +3,47 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import trio
 from msgspec import Struct
 
 from core.identifiers import StreamName
 from core.messages import Decision, Recorded
-from eventstore.chain import Row
-from eventstore.recorder import SQLiteCursor
+from eventstore.batches import Statement, Work
 
 
 class Append:
-    """Decisions to be written together, as rows, and what became of them: their records once durable, or the error."""
+    """Decisions to be written together, as rows, and what became of them: their records once durable, or the error.
 
-    __slots__ = (
-        "command_ids", "decisions", "error", "expected_version", "last", "records", "rows", "stream", "task",
-    )  # fmt: skip
+    `work` is what its scribe gets; `size` is how many rows that is.
+    """
 
-    def __init__(
-        self, stream: StreamName, expected_version: int, decisions: Sequence[Decision], rows: Sequence[Row],
-        command_ids: Sequence[str],
-    ) -> None:  # fmt: skip
+    __slots__ = ("decisions", "error", "expected_version", "records", "size", "stream", "task", "work")
+
+    def __init__(self, stream: StreamName, expected_version: int, decisions: Sequence[Decision], work: Work) -> None:
         self.stream, self.expected_version, self.decisions = stream, expected_version, decisions
-        self.rows, self.command_ids = rows, command_ids
+        self.work: Any = work
+        self.size = len(work.rows)
         self.records: tuple[Recorded, ...] = ()
         self.task: trio.lowlevel.Task | None = None
         self.error: Exception | None = None
-        self.last = 0
 
 
 class Job:
-    """Other work for the one connection that writes; it is committed together with the appends around it."""
+    """Another statement for the one connection that writes; it is committed together with the appends around it."""
 
-    __slots__ = ("error", "task", "work")
+    __slots__ = ("error", "size", "task", "work")
 
-    def __init__(self, work: Callable[[SQLiteCursor], object]) -> None:
-        self.work = work
+    def __init__(self, work: Statement) -> None:
+        self.work: Any = work
+        self.size = 1
         self.task: trio.lowlevel.Task | None = None
         self.error: Exception | None = None
 
+
+Waiting = Append | Job
 
 LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Seconds. Upper bounds, inclusive, of the buckets commits are counted in; what took longer is in one more bucket."""
@@ -69,7 +70,7 @@ class WriterStatistics(Struct, frozen=True):
 
 
 class WriterTally:
-    """Counts for WriterStatistics. The writer's thread alone counts; anybody may look."""
+    """Counts for WriterStatistics."""
 
     __slots__ = ("batches", "failed", "in_doubt", "largest", "latency", "rewritten", "rows", "seconds")
 

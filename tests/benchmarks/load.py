@@ -93,7 +93,7 @@ class ClosedLoop:
 
 async def through_actors(folder: Path, actors: int, clients: int, commands: int) -> tuple[float, float, float]:
     """Commands a second, p50 and p99 in ms, on a fresh log."""
-    async with open_sqlite(folder / f"{uuid4().hex}.db") as store, running(store) as system:
+    async with open_sqlite(folder / f"{uuid4().hex}.db", apart=True) as store, running(store) as system:
         streams = await opened(system, actors)
         loop = ClosedLoop(system, streams, clients, commands)
         rate = await loop.run()

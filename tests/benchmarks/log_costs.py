@@ -87,7 +87,7 @@ def growth(bench: Bench) -> tuple[Path, int]:
     load.filled(paths["large"], large, 5000)
 
     async def cost(path: Path) -> float:
-        async with open_sqlite(path) as store, load.running(store) as system:
+        async with open_sqlite(path, apart=True) as store, load.running(store) as system:
             await system.board_current()
             streams = await load.opened(system, 100)
             await load.ClosedLoop(system, streams, 1, 2000).run()

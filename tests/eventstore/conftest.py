@@ -25,10 +25,10 @@ async def durable(path: Path) -> AsyncIterator[SQLiteStore]:
         yield store
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite, written by a process"])
 async def store(request: pytest.FixtureRequest, path: Path) -> AsyncIterator[EventStore]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    async with open_sqlite(path) as opened:
+    async with open_sqlite(path, apart="process" in request.param) as opened:
         yield opened
