@@ -83,7 +83,7 @@ async def open_store(address: StoreAddress) -> AsyncIterator[EventStore]:
     if address.path is None:
         yield MemoryStore(epoch=uuid4().hex[:16])
         return
-    async with open_sqlite(address.path) as store:
+    async with open_sqlite(address.path, apart=True) as store:
         yield store
 
 
