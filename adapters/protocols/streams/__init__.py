@@ -6,5 +6,6 @@ from the session's log carry `seq`, the version to resume behind; `chat_message`
 
 from adapters.protocols.streams.dialect import STREAMS, StreamsDialect, dialect_for, endpoints
 from adapters.protocols.streams.naming import stream_of
+from adapters.protocols.streams.reference import REFERENCE
 
-__all__ = ["STREAMS", "StreamsDialect", "dialect_for", "endpoints", "stream_of"]
+__all__ = ["REFERENCE", "STREAMS", "StreamsDialect", "dialect_for", "endpoints", "stream_of"]

@@ -106,13 +106,13 @@ class StreamsConnection:
         command_id = request.command_id
         match request.asked:
             case Ping():
-                return (self._write("pong", {}, now, command_id=command_id),)
+                return (self._write(frames.Pong, now, command_id=command_id),)
             case Greet():
-                said = {"message": "Test message received"}
-                return (self._write("test_response", said, now, command_id=command_id),)
+                said = partial(frames.TestResponse, "Test message received")
+                return (self._write(said, now, command_id=command_id),)
             case Unknown(kind):
                 message = f"Unknown message type: {wire.excerpt(kind)}"
-                unknown = self._write("unknown_message", {"message": message}, now, command_id=command_id)
+                unknown = self._write(partial(frames.UnknownMessage, message), now, command_id=command_id)
                 return unknown, self._complain(message, now, command_id)
             case command:
                 return (Tell(self._stream, command, command_id, request.body),)
@@ -178,20 +178,20 @@ class StreamsConnection:
 
     # --- writing ---
 
-    def _write(self, kind: str, fields: dict[str, Any], now: int, **more: Any) -> Write:
-        return Write(frames.encode(kind, fields, self._id, now, **more))
+    def _write(self, said: frames.Said, now: int, **more: Any) -> Write:
+        return Write(frames.encode(said, self._id, now, **more))
 
     def _complain(
         self, message: str, now: int, command_id: str | None = None, retry_after: float | None = None, *,
         transcription: bool = False, **more: Any,
     ) -> Write:  # fmt: skip
-        kind, fields = ("transcription_error", {"error": message}) if transcription else ("error", {"message": message})
-        return self._write(kind, fields, now, command_id=command_id, retry_after=retry_after, **more)
+        kind = frames.TranscriptionError if transcription else frames.ErrorMessage
+        return self._write(partial(kind, message), now, command_id=command_id, retry_after=retry_after, **more)
 
     def _greeting(self, version: int, now: int, *, recovered: bool) -> Write:
-        said = {"message": f"Connected to session {self._id}", "connection_id": self._handshake.connection_id}
-        epoch = self._handshake.epoch
-        return self._write("connection_established", said, now, seq=version, epoch=epoch, recovered=recovered)
+        message, epoch = f"Connected to session {self._id}", self._handshake.epoch
+        said = partial(frames.ConnectionEstablished, message, self._handshake.connection_id)
+        return self._write(said, now, seq=version, epoch=epoch, recovered=recovered)
 
     def _turn_away(self, message: str, close: Close, now: int, retry_after: float | None = None) -> Sequence[Output]:
         self._stage = Stage.CLOSED
