@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 import trio
 from quart import Blueprint
+from quart_trio import QuartTrio
 
 from actors.backoff import Backoff
 from actors.effects import Perform
@@ -34,19 +35,16 @@ from adapters.gateways.sessions import session_performers
 from adapters.gateways.transcriber import open_sphinx
 from adapters.gateways.transcription import transcribe_performer
 from adapters.gateways.transcription_api import OpenAITranscriber
-from adapters.server.link import LinkLimits
-from adapters.server.serve import ServerLimits
 from adapters.server.serve import serve as serve_app
 from adapters.server.tls import UnusableTLS, tls_context
+from adapters.serving import SOCKETS_SHARE, server_limits, web_settings
 from adapters.setting_values import Secret, StoreAddress
 from adapters.thread_updates import ThreadUpdates
 from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
 from adapters.web.auth import Door, OpenDoor, TokenDoor
 from adapters.web.labels import labels_blueprint
-from adapters.web.limits import Rate
 from adapters.web.retell import retell_blueprint
-from adapters.web.settings import WebSettings
 from adapters.web.streams import streams_blueprint
 from adapters.web.tokens import tokens_blueprint
 from core.call import call
@@ -68,13 +66,6 @@ DECIDERS: Mapping[Category, AnyDecider] = {
 }
 
 log = structlog.get_logger("callboard")
-
-PING_INTERVAL = 20.0
-"""Seconds between two pings, or a quarter of a shorter silence limit."""
-OWN_SILENCE = ("channels",)
-"""Dialects whose silence limit is one of their own."""
-SOCKETS_SHARE = 0.5
-"""How much of the time for a shutdown the sockets get; the actors get half of the rest, and what is left is slack."""
 
 
 @asynccontextmanager
@@ -187,6 +178,25 @@ def settle_interpreter() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+def assemble(settings: Settings, system: System, model: LanguageModel, blobs: BlobStore) -> QuartTrio:
+    """The whole web side around a system. Raises BadSetting."""
+    door, tokens = _entrance(settings, system.clock)
+    webhook = retell_blueprint(system, _revealed(settings.retell_api_key))
+    more, web = [tokens, labels_blueprint(blobs), webhook], web_settings(settings, model)
+    app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
+    app.register_blueprint(streams_blueprint(system, lambda: sockets_of(app).sessions("streams")))
+    return app
+
+
+@asynccontextmanager
+async def open_unserved(settings: Settings) -> AsyncIterator[QuartTrio]:
+    """The same, to be looked at: its log is empty and in memory, and its actors have nobody who does what they want."""
+    clock, identifiers = SystemClock(), TimeOrderedIdentifiers()
+    store = MemoryStore(epoch="unserved")
+    async with open_system(store, deciders=DECIDERS, performers={}, clock=clock, identifiers=identifiers) as system:
+        yield assemble(settings, system, OfflinePartner(), MemoryBlobs())
+
+
 async def serve(
     settings: Settings, shutdown: trio.Event, *, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED
 ) -> None:
@@ -195,18 +205,14 @@ async def serve(
     model, tls, blobs = language_model(settings), _tls(settings), blob_store(settings)
     warn_of_clear_text(settings)
     async with open_callboard(settings, model, blobs) as system:
-        door, tokens = _entrance(settings, system.clock)
-        webhook = retell_blueprint(system, _revealed(settings.retell_api_key))
-        more, web = [tokens, labels_blueprint(blobs), webhook], _web_settings(settings, model)
-        app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
+        app = assemble(settings, system, model, blobs)
         sockets, binds = sockets_of(app), [str(bind) for bind in settings.bind]
-        app.register_blueprint(streams_blueprint(system, lambda: sockets.sessions("streams")))
         try:
             await serve_app(
                 app,
                 binds,
                 shutdown,
-                limits=_server_limits(settings),
+                limits=server_limits(settings),
                 tls=tls,
                 drain=sockets.drain,
                 tally=sockets.tally,
@@ -258,40 +264,3 @@ def _entrance(settings: Settings, clock: Clock) -> tuple[Door, Blueprint]:
     except ValueError as fault:
         raise BadSetting((f"CALLBOARD_JWT_SECRET: {fault}; write the output of `openssl rand -hex 32`",)) from None
     return door, tokens
-
-
-def _web_settings(settings: Settings, model: LanguageModel) -> WebSettings:
-    return WebSettings(
-        cors_origins=settings.cors_origins,
-        test_endpoints=settings.test_endpoints,
-        max_frame_bytes=settings.max_frame_bytes,
-        response_timeout=settings.response_timeout,
-        model=model.name,
-        rate=Rate(settings.rate_limit, settings.rate_burst),
-        principal_rate=Rate(settings.principal_rate_limit, settings.principal_rate_burst),
-        max_connections=settings.max_connections,
-        trust_host=settings.auth is Auth.JWT or settings.insecure,
-        silence_limits={name: settings.silence_limit_of(name) for name in OWN_SILENCE},
-        log_messages=settings.log_messages,
-        path_names={
-            "obfuscated_ws_path": settings.obfuscated_ws_path,
-            "session_max_age": str(settings.session_max_age),
-        },
-    )
-
-
-def _server_limits(settings: Settings) -> ServerLimits:
-    """Sockets get the greater part of the time a shutdown may take; the actors finish in the rest."""
-    link = LinkLimits(
-        max_frame_bytes=settings.max_frame_bytes,
-        outlet_bytes=settings.outlet_bytes,
-        write_deadline=settings.write_deadline,
-        silence_limit=(silence := settings.silence_limit_of("conversations")),
-        ping_interval=min(PING_INTERVAL, silence / 4),
-    )
-    return ServerLimits(
-        link=link,
-        handshake_deadline=settings.handshake_deadline,
-        graceful_timeout=settings.graceful_timeout * SOCKETS_SHARE,
-        max_connections=settings.max_connections,
-    )

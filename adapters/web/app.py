@@ -27,6 +27,7 @@ from adapters.web.limits import Principals
 from adapters.web.log_stream import log_stream_blueprint
 from adapters.web.operation import operation_blueprint
 from adapters.web.origins import is_ours, may_come_from
+from adapters.web.reference import reference_blueprint
 from adapters.web.settings import WebSettings
 from adapters.web.sockets import Sockets
 from adapters.web.static import static_blueprint
@@ -75,6 +76,7 @@ def create_app(
         conversations_blueprint(system, settings),
         log_stream_blueprint(system, sockets.drained),
         static_blueprint(),
+        reference_blueprint(),
         *more,
     )
     for blueprint in routes:

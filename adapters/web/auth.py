@@ -35,6 +35,7 @@ __all__ = [
     "Visitor",
     "check_requests",
     "current_visitor",
+    "is_public",
     "require",
 ]
 
@@ -47,8 +48,18 @@ INVALID_TOKEN = "Invalid or expired token"  # noqa: S105  # as above
 INVALID_PAYLOAD = "Invalid token payload"
 """The three reasons, in the words of contracts/shipping.md."""
 
-PUBLIC_PATHS = frozenset({"/health", "/ready", "/token", "/test-token", "/webhook", "/api/stream/test-page"})
-"""A webhook is signed; the page shows nothing before its socket is let in."""
+PUBLIC_PATHS = frozenset(
+    {
+        "/health",
+        "/ready",
+        "/token",
+        "/test-token",
+        "/webhook",
+        "/api/stream/test-page",
+        "/openapi.json",
+    }
+)
+"""A webhook is signed; the page shows nothing before its socket is let in; the reference holds no secret."""
 PUBLIC_FOLDERS = ("/static/", "/labels/", "/qr/")
 """A label is found by its digest, which nobody guesses."""
 
@@ -204,13 +215,14 @@ def check_requests(app: Quart, door: Door, clock: Clock) -> None:
             g.visitor = door.admit(dict(request.headers), request.args, (), clock.now())
         except TurnedAway as turned_away:
             g.visitor = STRANGER
-            return None if _is_public(request.method, request.path) else _unauthorized(turned_away)
+            return None if is_public(request.method, request.path) else _unauthorized(turned_away)
         return None
 
     app.before_request(ask)
 
 
-def _is_public(method: str, path: str) -> bool:
+def is_public(method: str, path: str) -> bool:
+    """Whether nobody is turned away from there."""
     return method == "OPTIONS" or path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDERS)
 
 

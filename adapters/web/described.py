@@ -38,9 +38,7 @@ class Content:
 class Keyed(Struct, frozen=True):
     """What may be asked for again: with the same key it gets its first outcome, and nothing is done twice."""
 
-    key: Annotated[str, Meta(min_length=1, max_length=MAX_COMMAND_ID_LENGTH)] | None = named(
-        name="Idempotency-Key", default=None
-    )
+    key: Annotated[str, Meta(max_length=MAX_COMMAND_ID_LENGTH)] | None = named(name="Idempotency-Key", default=None)
 
 
 @dataclass(frozen=True, slots=True)
