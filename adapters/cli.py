@@ -1,4 +1,4 @@
-"""The command line: `callboard serve`, `demo`, `log tail|show`, `replay`, `verify`, `user add`.
+"""The command line: `callboard serve`, `demo`, `log tail|show`, `replay`, `verify`, `user add`, `reference`.
 
 Whatever goes wrong is one line on stderr, the reason and the remedy, and an exit code that is not 0.
 """
@@ -22,6 +22,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from adapters import history, logs
+from adapters.cli_reference import reference_app
 from adapters.cli_users import user_app
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
 from adapters.demo import DemoFailed
@@ -40,6 +41,7 @@ app = typer.Typer(
 log_app = typer.Typer(no_args_is_help=True, help="Look into the log.")
 app.add_typer(log_app, name="log")
 app.add_typer(user_app, name="user")
+app.add_typer(reference_app, name="reference")
 
 WIDTH = 140
 """Columns where the output is no terminal and so has no width of its own."""

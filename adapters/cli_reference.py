@@ -1,0 +1,31 @@
+"""`callboard reference openapi`: the API reference without a server, as one that has the same settings serves it."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+import trio
+import typer
+
+from adapters.config import from_environment
+
+reference_app = typer.Typer(no_args_is_help=True, help="Print the API reference.")
+
+
+@reference_app.callback()
+def reference() -> None:
+    """Print the API reference."""
+
+
+@reference_app.command("openapi")
+def print_openapi() -> None:
+    """The REST routes, in OpenAPI 3.1."""
+    from adapters import bootstrap  # so that other commands start quickly
+    from adapters.reference.openapi import openapi
+
+    async def document() -> bytes:
+        async with bootstrap.open_unserved(from_environment(os.environ, {})) as app:
+            return msgspec.json.encode(openapi(app))
+
+    typer.echo(msgspec.json.format(trio.run(document), indent=2))
