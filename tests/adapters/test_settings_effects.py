@@ -258,7 +258,7 @@ async def test_silence_is_borne_longer_from_some_dialects(start: Start) -> None:
         async with raw.connected(int(server.url.rpartition(":")[2])) as wire:
             assert (await wire.shake("/ws/channels")).status == 101
             wire.answers_pings = False
-            with trio.move_on_after(2.0) as patience:
+            with trio.move_on_after(1.3) as patience:
                 assert (await wire.closed()).code == 4009
             assert patience.cancelled_caught is (borne == 60.0)
 
