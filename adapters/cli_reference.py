@@ -1,4 +1,4 @@
-"""`callboard reference openapi`: the API reference without a server, as one that has the same settings serves it."""
+"""`callboard reference openapi|asyncapi`: the API reference without a server, as one of the same settings serves it."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def print_openapi() -> None:
             return msgspec.json.encode(openapi(app))
 
     typer.echo(msgspec.json.format(trio.run(document), indent=2))
+
+
+@reference_app.command("asyncapi")
+def print_asyncapi() -> None:
+    """What is said over the WebSockets, in AsyncAPI 3."""
+    from adapters.reference.asyncapi import asyncapi  # as above
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(asyncapi()), indent=2))

@@ -6,9 +6,7 @@ in which one failure would take down everything that hangs on it, is never used.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 import trio
@@ -17,7 +15,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from actors.system import System
-from adapters import protocols
+from adapters.dialects import endpoints
 from adapters.web.answers import Problem, answer, unavailable
 from adapters.web.auth import ANYBODY, Door, OpenDoor, check_requests, current_visitor
 from adapters.web.conversations import conversations_blueprint
@@ -118,14 +116,6 @@ def sockets_of(app: QuartTrio) -> Sockets:
     """The app's open WebSockets, to be drained before it ends."""
     sockets: Sockets = app.extensions[SOCKETS]
     return sockets
-
-
-def endpoints(names: Mapping[str, str]) -> Iterator[Endpoint]:
-    """Where the dialects are spoken: what the packages in `adapters.protocols` say of themselves."""
-    for module in pkgutil.iter_modules(protocols.__path__, f"{protocols.__name__}."):
-        spoken = getattr(importlib.import_module(module.name), "endpoints", None)
-        if spoken is not None:
-            yield from spoken(names)
 
 
 def _add_websockets(app: QuartTrio, sockets: Sockets, names: Mapping[str, str]) -> None:

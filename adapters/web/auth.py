@@ -57,6 +57,7 @@ PUBLIC_PATHS = frozenset(
         "/webhook",
         "/api/stream/test-page",
         "/openapi.json",
+        "/asyncapi.json",
     }
 )
 """A webhook is signed; the page shows nothing before its socket is let in; the reference holds no secret."""

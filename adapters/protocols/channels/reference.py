@@ -72,5 +72,5 @@ REFERENCE = Reference(
     "they published themselves.",
     RECEIVED,
     SENT,
-    closes={},
+    closes={1013: "too many answers wait for what was published before; come back"},
 )
