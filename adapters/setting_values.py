@@ -13,8 +13,8 @@ from typing import Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 TAKEN_SEGMENTS = frozenset(
-    {"api", "console", "health", "metrics", "static", "test-token", "token", "webhook", "ws"}
-    | {"docs", "openapi.json", "redoc"}
+    {"api", "console", "health", "metrics", "ready", "static", "test-token", "token", "webhook", "ws"}
+    | {"asyncapi.json", "docs", "openapi.json", "redoc"}
     | {"labels", "qr"}
     | {"favicon.ico", "robots.txt"}
 )

@@ -14,9 +14,11 @@ import pytest
 import trio
 from msgspec import json
 
-from adapters.config import SETTINGS
+from adapters import bootstrap
+from adapters.config import SETTINGS, from_environment
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits
+from adapters.setting_values import TAKEN_SEGMENTS
 from adapters.web.retell import digest_of
 from adapters.web.settings import WebSettings
 from tests.adapters.certificates import write_pems
@@ -26,7 +28,7 @@ from tests.adapters.gateways.weather_server import MAKATI, SUNNY
 from tests.adapters.server import raw
 from tests.adapters.server.raw import text
 from tests.adapters.web.conftest import Socket, Start, start
-from tests.adapters.whole import Whole, heard, say, serving
+from tests.adapters.whole import Whole, heard, say, serving, the_interpreter_as_it_was
 
 __all__ = ["start"]
 
@@ -158,6 +160,20 @@ async def test_with_the_platforms_key_a_webhook_is_signed_and_without_it_none_ha
             now = str(time.time_ns() // 1_000_000)
             signature = {"x-retell-signature": f"v={now},d={digest_of(body, now, 'key-1')}"}
             assert (await server.http.post("/webhook", content=body, headers=signature)).status_code == 200
+
+
+async def test_every_first_segment_of_a_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    apps: list[Any] = []
+
+    async def look(app: Any, *_: Any, **__: Any) -> None:
+        apps.append(app)
+
+    monkeypatch.setattr(bootstrap, "serve_app", look)
+    with the_interpreter_as_it_was():
+        await bootstrap.serve(from_environment({"CALLBOARD_STORE": "memory:"}, {}), trio.Event())
+    (app,) = apps
+    segments = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
+    assert segments - {"", "ws-default"} <= TAKEN_SEGMENTS
 
 
 # --- limits -----------------------------------------------------------------------------------------------------

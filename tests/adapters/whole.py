@@ -57,7 +57,7 @@ async def heard(socket: Socket) -> Any:
 async def serving(**written: str) -> AsyncIterator[Whole]:
     """A server with these settings, by their variables; where nothing is said, on a free port and a log in memory."""
     settings, shutdown = from_environment({**STANDARD, **written}, {}), trio.Event()
-    with _the_interpreter_as_it_was():
+    with the_interpreter_as_it_was():
         async with trio.open_nursery() as nursery:
             urls = await nursery.start(bootstrap.serve, settings, shutdown)
             async with httpx.AsyncClient(base_url=urls[0], timeout=5.0) as http:
@@ -66,7 +66,7 @@ async def serving(**written: str) -> AsyncIterator[Whole]:
 
 
 @contextmanager
-def _the_interpreter_as_it_was() -> Iterator[None]:
+def the_interpreter_as_it_was() -> Iterator[None]:
     """Afterwards; the server settles it for a process of its own."""
     interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     try:

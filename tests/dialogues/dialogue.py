@@ -9,9 +9,10 @@
     * PUT /api/…                    something happens outside the sockets
 
 A line that begins with blanks goes on with the line before. In what is expected `<time>` is an ISO 8601 time in UTC,
-`<n>` an integer, `<text>` any text, `<any>` anything but null; any other `<name>` is a text that is learnt where it
-comes first and must be the same from there on. Learnt names are filled in where something is sent. Between two lines
-that make something happen, every client must have got exactly what stands between them.
+`<ms>` one in milliseconds since the epoch, `<n>` an integer, `<text>` any text, `<any>` anything but null; any other
+`<name>` is a text that is learnt where it comes first and must be the same from there on. Learnt names are filled in
+where something is sent. Between two lines that make something happen, every client must have got exactly what stands
+between them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+YEAR_2001, YEAR_2286 = 10**12, 10**13
+"""In milliseconds since the epoch: a time between them is in no other unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +167,8 @@ class Names:
     def _fits(self, name: str, actual: Any) -> bool:
         if name == "any":
             return actual is not None
-        if name == "n":
-            return type(actual) is int
+        if name in {"n", "ms"}:
+            return type(actual) is int and (name == "n" or YEAR_2001 < actual < YEAR_2286)
         if not isinstance(actual, str):
             return False
         match name:

@@ -15,7 +15,7 @@ FILES = sorted((Path(__file__).parent / "shipping").glob("*.txt"))
 
 
 def envelope(kind: str, fields: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    rest = {"timestamp": "<n>", "requestId": "<any>", "user": "anonymous", "session_id": "<session>"}
+    rest = {"timestamp": "<ms>", "requestId": "<any>", "user": "anonymous", "session_id": "<session>"}
     return {"type": kind} | fields | rest | more
 
 

@@ -16,7 +16,7 @@ FILES = sorted((Path(__file__).parent / "streams").glob("*.txt"))
 
 
 def envelope(kind: str, payload: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    return {"type": kind, "session_id": "<session>", "timestamp": "<n>"} | payload | more
+    return {"type": kind, "session_id": "<session>", "timestamp": "<ms>"} | payload | more
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
