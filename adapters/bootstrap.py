@@ -166,11 +166,11 @@ async def open_callboard(settings: Settings, model: LanguageModel, blobs: BlobSt
 
 
 def settle_interpreter() -> None:
-    """Two settings of the process that pay for a thread that writes beside an event loop that thinks.
+    """Two settings of the process that pay for threads that read beside an event loop that thinks.
 
-    The interpreter's lock is handed over after 0.1 ms instead of 5: the writer needs it for moments between its
-    statements, and would else wait for the loop to have nothing to do (a third of the throughput). The cyclic
-    collector looks seldom: our values hold no cycles, and a thousand actors make it look at much.
+    The interpreter's lock is handed over after 0.1 ms instead of 5: readers need it for moments between their
+    statements, and would else wait for the loop to have nothing to do. The cyclic collector looks seldom: our values
+    hold no cycles, and a thousand actors make it look at much.
     """
     sys.setswitchinterval(1e-4)
     gc.collect()
