@@ -19,6 +19,7 @@ from quart_trio import QuartTrio
 from actors.backoff import Backoff
 from actors.effects import Perform
 from actors.system import System, SystemSettings, open_system
+from adapters.channel_mirror import keep_mirrored
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.config import Auth, BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
 from adapters.gateways.assistant import assistant_performers
@@ -161,6 +162,7 @@ async def open_callboard(settings: Settings, model: LanguageModel, blobs: BlobSt
     ):
         running.append(system)
         nursery.start_soon(ThreadUpdates(system, Backoff(random.random)).run)
+        nursery.start_soon(keep_mirrored, store, settings.websocket_channel, settings.websocket_uri)
         yield system
         nursery.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""The command line: `callboard serve`, `demo`, `log tail|show`, `replay`, `verify`, `user add`, `reference`.
+"""The command line: `callboard serve`, `ask`, `demo`, `log tail|show`, `replay`, `verify`, `user add`, `reference`.
 
 Whatever goes wrong is one line on stderr, the reason and the remedy, and an exit code that is not 0.
 """
@@ -22,6 +22,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from adapters import history, logs
+from adapters.cli_ask import NotAsked, ask
 from adapters.cli_reference import reference_app
 from adapters.cli_users import user_app
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
@@ -125,7 +126,7 @@ def complaints(error: BaseException) -> tuple[str, ...] | None:
             return tuple(found)
         case StoreUnavailable() | MalformedStreamName() | history.NoSuchHistory() | Unusable():
             return (str(error),)
-        case DemoFailed() | NotMigrated():
+        case DemoFailed() | NotMigrated() | NotAsked():
             return (str(error),)
         case OSError():
             return (f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",)
@@ -212,6 +213,7 @@ def _flag(setting: Setting) -> inspect.Parameter:
 serve.__signature__ = inspect.Signature([_flag(setting) for setting in SETTINGS])  # type: ignore[attr-defined]  # how typer reads its flags
 serve.__annotations__ = {name: parameter.annotation for name, parameter in inspect.signature(serve).parameters.items()}
 app.command()(serve)
+app.command()(ask)
 
 
 # --- looking back -----------------------------------------------------------------------------------------------

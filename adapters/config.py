@@ -96,7 +96,7 @@ class Settings:
     openai_api_key: Secret | None
     openai_base_url: str | None
     openai_model: str
-    websocket_uri: str
+    websocket_uri: str | None
     websocket_channel: str
     shipvox_api_url: str | None
     retell_api_key: Secret | None
@@ -207,7 +207,7 @@ SETTINGS: tuple[Setting, ...] = (
             "Key of the language model.", "not set: the offline partner answers"),
     Setting("OPENAI_BASE_URL", None, values.parse_web_url, "Another OpenAI-compatible API.", "OpenAI's own"),
     Setting("OPENAI_MODEL", "gpt-4o-mini", values.parse_text, "The language model asked."),
-    Setting("WEBSOCKET_URI", "ws://localhost:4000", values.parse_socket_url, "Server the channels client talks to."),
+    Setting("WEBSOCKET_URI", None, values.parse_socket_url, "A server to mirror WEBSOCKET_CHANNEL to.", "not set"),
     Setting("WEBSOCKET_CHANNEL", "weather-update", values.parse_text, "Channel of the assistant's updates."),
     Setting("SHIPVOX_API_URL", None, values.parse_web_url, "The carrier's HTTP API.", "not set"),
     Setting("RETELL_API_KEY", None, values.parse_secret,

@@ -12,7 +12,7 @@ and knows from the answer what has arrived.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -62,15 +62,19 @@ class WebSocketManager:
     `dropped` are payloads that were never sent, as the bounded outbox was full or the end came first, `dropped_count`
     how many; `unsure` are those that were sent last before the end, or to a server without positions before a loss,
     and may have arrived. What the server refuses as too much (`busy`, `rate_limited`) is sent again, behind what it
-    took meanwhile. The rest of the parameters are those of `adapters.clients.follower.Terms`.
+    took meanwhile; of what it refuses for good `refused` is told why. The rest of the parameters are those of
+    `adapters.clients.follower.Terms`.
     """
 
-    def __init__(self, uri: str, channel: str, *, outbox: Outbox | None = None, **terms: Any) -> None:
+    def __init__(
+        self, uri: str, channel: str, *, outbox: Outbox | None = None,
+        refused: Callable[[str], None] | None = None, **terms: Any,
+    ) -> None:  # fmt: skip
         self.uri, self.channel = uri, channel
         self.websocket: WebSocketConnection | None = None
         self.is_subscribed = False
         self.losses = 0
-        self._terms = Terms(**terms)
+        self._terms, self._refused = Terms(**terms), refused
         self._outbox = Outbox() if outbox is None else outbox
         self._untaken, self._place = Untaken(), Place()
         self._failures, self._not_before, self._pace = 0, 0.0, 0.0
@@ -88,6 +92,11 @@ class WebSocketManager:
     @property
     def position(self) -> int | None:
         return self._place.position
+
+    @property
+    def epoch(self) -> str | None:
+        """Which log the server has; None before it is subscribed, and where the server does not say."""
+        return self._place.epoch
 
     @property
     def dropped(self) -> list[Any]:
@@ -109,6 +118,11 @@ class WebSocketManager:
     def waiting(self) -> int:
         """How many messages wait to be sent."""
         return len(self._outbox)
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many of the last messages published are not known to have arrived."""
+        return self._outbox.unconfirmed
 
     async def __aenter__(self) -> Self:
         await self._running.__aenter__()
@@ -147,13 +161,25 @@ class WebSocketManager:
                 return
         raise self._over or self._failure or CannotConnect(f"{self.uri} did not answer within {within:g} s")
 
-    def publish(self, payload: dict[str, Any]) -> None:
-        """Send it as soon as there is a connection. Raises what ended the talk when it is over."""
+    def publish(self, payload: dict[str, Any], id: str | None = None) -> None:
+        """Send it as soon as there is a connection; a Callboard publishes what has the same `id` (at most 128
+        characters) once. Raises what ended the talk when it is over."""
+        self._put(self.channel, payload, id or str(uuid4()))
+
+    def ask(self, question: str, thread_id: str) -> None:
+        """Ask the assistant in this thread; what it does is published on the channel. Raises as `publish` does."""
+        self._put("ask", {"channel": self.channel, "thread_id": thread_id, "message": question}, str(uuid4()))
+
+    def _put(self, kind: str, payload: dict[str, Any], id: str) -> None:
         if self._is_over:
             raise self._over or Closed(1000, "the talk is over")
-        frame = {"type": self.channel, "payload": payload, "command_id": (id := str(uuid4()))}
+        frame = {"type": kind, "payload": payload, "command_id": id}
         self._say_dropped(self._outbox.add(Parcel(id, json.encode(frame).decode())), "the outbox is full")
         self._wake()
+
+    async def changed(self) -> None:
+        """Wait until something changes in what waits, what is confirmed, or whether there is a connection."""
+        await self._changed.wait()
 
     async def flushed(self) -> None:
         """Wait until nothing waits to be sent. Raises what ended the talk when it is over."""
@@ -207,6 +233,8 @@ class WebSocketManager:
         try:
             while True:
                 await self._once()
+                if not self._failures:
+                    log.warning("not connected; it is tried again", uri=self.uri, reason=str(self._failure))
                 await trio.sleep(self._pause())
         except Exception as error:  # noqa: BLE001  # raised again where somebody asks
             self._end(error)
@@ -369,6 +397,8 @@ class WebSocketManager:
     def _note_error(self, fields: Fields) -> None:
         """Something was not published. Which it was is not said; the ids make sending all again harmless."""
         log.warning("not published", uri=self.uri, channel=self.channel, code=fields.code, reason=fields.message)
+        if fields.code in FINAL_ERRORS and self._refused is not None:
+            self._refused(fields.message)
         if fields.code in ("busy", "rate_limited") and self._place.epoch is not None:
             self._stay_away(fields.retry_after)
             self._pace = GENTLE

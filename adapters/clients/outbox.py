@@ -57,6 +57,7 @@ class Outbox:
     _again: deque[Parcel] = field(default_factory=deque)
     _under_way: deque[tuple[int, Parcel]] = field(default_factory=deque)
     _bytes_under_way: int = 0
+    _in_hand: int = 0
 
     def __len__(self) -> int:
         return len(self._again) + len(self._waiting)
@@ -64,6 +65,11 @@ class Outbox:
     @property
     def under_way(self) -> int:
         return len(self._under_way)
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many are not known to have arrived, nor given up: the last ones that were added."""
+        return len(self) + self._in_hand + len(self._under_way)
 
     @property
     def is_full(self) -> bool:
@@ -80,17 +86,20 @@ class Outbox:
         """The next to send; it is `sent` or `put_back` next. None when there is none, or when it is full."""
         if self.is_full:
             return None
-        if self._again:
-            return self._again.popleft()
-        return self._take_waiting() if self._waiting else None
+        if not len(self):
+            return None
+        self._in_hand = 1
+        return self._again.popleft() if self._again else self._take_waiting()
 
     def sent(self, parcel: Parcel) -> None:
+        self._in_hand = 0
         self.sent_count += 1
         self._under_way.append((self.sent_count, parcel))
         self._bytes_under_way += len(parcel.text)
 
     def put_back(self, parcel: Parcel) -> None:
         """Whether it was sent nobody knows."""
+        self._in_hand = 0
         self._again.appendleft(parcel)
 
     def confirm(self, upto: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.backoff import Backoff
-from adapters.channel_mirror import mirror
+from adapters.channel_mirror import keep_mirrored, mirror
 from adapters.clients.channels import WebSocketManager
 from adapters.clients.follower import Closed
 from core.channel import Published, stream_of
@@ -80,3 +81,26 @@ async def test_a_server_that_does_not_want_us_ends_it(autojump_clock: MockClock,
         nursery.start_soon(carry_later)
         with trio.fail_after(100), pytest.raises(Closed):
             await mirror(store, "news", manager, QUICK)
+
+
+async def test_a_server_that_did_not_want_us_is_asked_again(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    store, server = MemoryStore(), ScriptedServer((closes(1008), closes(1008), plain), nursery)
+    nursery.start_soon(partial(keep_mirrored, store, "theirs", "ws://elsewhere.test", QUICK, dial=server.dial))
+    await trio.sleep(0.01)
+    await carry(store, 1, 2, channel="theirs")
+    await until(lambda: heard(server) == [1, 2])
+    assert len(server.visits) == 3
+
+
+async def test_the_ids_are_those_of_the_log_and_stay_through_mirrors(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    store, server = MemoryStore(), ScriptedServer((plain,), nursery)
+    nursery.start_soon(partial(keep_mirrored, store, "theirs", "ws://elsewhere.test", QUICK, dial=server.dial))
+    await trio.sleep(0.01)
+    await carry(store, 1, channel="theirs")
+    passed_on = Decision(Stamp("c", 0, "mirror:another:7"), None, (Published("theirs", {"n": 2}),))
+    await store.append(stream_of("theirs"), [passed_on], expected_version=1)
+    await until(lambda: heard(server) == [1, 2])
+    ids = [frame["command_id"] for frame in server.visits[0].got if frame["type"] == "theirs"]
+    assert ids == [f"mirror:{store.epoch}:1", "mirror:another:7"]

@@ -79,7 +79,7 @@ def test_the_numbers_of_the_contract_are_the_defaults() -> None:
 def test_the_seeds_own_names_have_the_seeds_defaults() -> None:
     defaults = settings()
     assert defaults.obfuscated_ws_path == "ws-default"
-    assert (defaults.websocket_uri, defaults.websocket_channel) == ("ws://localhost:4000", "weather-update")
+    assert (defaults.websocket_uri, defaults.websocket_channel) == (None, "weather-update")
     assert (defaults.openai_api_key, defaults.openai_base_url, defaults.retell_api_key) == (None, None, None)
 
 
