@@ -11,6 +11,7 @@ from collections.abc import Callable
 import trio
 
 from actors.actor import Actor
+from actors.background import Starter
 from actors.mailbox import Letter
 from core.identifiers import StreamName
 from core.messages import Busy, Unavailable
@@ -19,7 +20,7 @@ from core.messages import Busy, Unavailable
 class Directory:
     """The actors that are awake."""
 
-    def __init__(self, nursery: trio.Nursery, build: Callable[[StreamName, Callable[[Actor], None]], Actor]) -> None:
+    def __init__(self, nursery: Starter, build: Callable[[StreamName, Callable[[Actor], None]], Actor]) -> None:
         self._nursery, self._build = nursery, build
         self._actors: dict[StreamName, Actor] = {}
         self._closing = False

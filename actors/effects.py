@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import trio
 
+from actors.background import Starter
 from actors.backoff import Backoff
 from core.decider import AnyDecider
 from core.messages import Busy, Outcome, Recorded, Stamp, Unavailable
@@ -30,7 +31,7 @@ class Surroundings:
     """What every actor's effects share: the nursery, the performers by effect class, and the way to the actors."""
 
     def __init__(
-        self, nursery: trio.Nursery, performers: Mapping[type, Perform],
+        self, nursery: Starter, performers: Mapping[type, Perform],
         ask: Callable[[str, Any, Stamp], Awaitable[Outcome]], stamp: Callable[[Recorded], Stamp], backoff: Backoff,
     ) -> None:  # fmt: skip
         self.nursery, self.performers, self.ask, self.stamp, self.backoff = nursery, performers, ask, stamp, backoff

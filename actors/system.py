@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from actors.actor import Actor, ActorSettings
 from actors.audience import Audiences
+from actors.background import Background
 from actors.backoff import Backoff
 from actors.directory import Directory
 from actors.effects import Effects, Perform, Surroundings
@@ -181,9 +182,10 @@ async def open_system(
         def ask(*letter: Any) -> Awaitable[Outcome]:
             return system.ask(*letter)
 
-        surroundings = Surroundings(nursery, performers, ask, follow_up, settings.backoff)
+        background = Background(nursery)
+        surroundings = Surroundings(background, performers, ask, follow_up, settings.backoff)
         actor_settings = ActorSettings(settings.mailbox, settings.backoff)
-        directory, audiences, refused = Directory(nursery, build), Audiences(deciders), actor_settings.rejections
+        directory, audiences, refused = Directory(background, build), Audiences(deciders), actor_settings.rejections
         system = System(store, clock, identifiers, directory, audiences, keeper, refused)
         nursery.start_soon(follow, store, store.head, system.show, settings.backoff)
         nursery.start_soon(keeper.keep)

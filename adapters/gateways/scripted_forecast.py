@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import deque
 from collections.abc import Mapping
 
 import trio
@@ -13,17 +14,19 @@ from core.ports import ForecastFailure, UnknownPlace, Weather
 
 NOWHERE = frozenset({"atlantis", "el dorado", "nowhere", "utopia"})
 """What nobody finds, here as elsewhere."""
+MOST_REMEMBERED = 100
+"""Places it remembers that it was asked for: a server without a key asks it for years."""
 _CODES = tuple(code for code in SKIES if code < 70)
 
 
 class ScriptedForecast:
     """`core.ports.Forecast`: what `script` says of a place (by its name in lower case), else what its name makes up.
 
-    Each answer takes `pause` seconds; math.inf is for ever. `asked` are the places it was asked for, in order.
+    Each answer takes `pause` seconds; math.inf is for ever. `asked` are the last places it was asked for, in order.
     """
 
     def __init__(self, script: Mapping[str, Weather | ForecastFailure] | None = None, *, pause: float = 0.0) -> None:
-        self.asked: list[str] = []
+        self._asked = deque[str](maxlen=MOST_REMEMBERED)
         self._script = dict(script or {})
         self._pause = pause
 
@@ -31,9 +34,13 @@ class ScriptedForecast:
     def name(self) -> str:
         return "scripted-forecast"
 
+    @property
+    def asked(self) -> list[str]:
+        return list(self._asked)
+
     async def current(self, place: str) -> Weather:
         """See the port."""
-        self.asked.append(place)
+        self._asked.append(place)
         await trio.sleep(self._pause)
         name = " ".join(place.split())
         scripted = self._script.get(name.casefold())

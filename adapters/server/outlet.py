@@ -47,6 +47,7 @@ class Flusher:
                 outlet.flush_contained()
                 if n % FLUSHES_PER_TURN == 0:
                     await trio.lowlevel.cancel_shielded_checkpoint()
+            del due, outlet  # or those of the last tick would stay until somebody writes again
             await trio.lowlevel.checkpoint()
 
     async def _park(self) -> None:

@@ -24,12 +24,15 @@ class Pulse:
     async def run(self) -> None:
         while True:
             await trio.sleep(BEAT)
-            now = trio.current_time()
-            for n, link in enumerate(tuple(self.links), start=1):
-                try:
-                    link.beat(now)
-                except Exception:  # one link's fault must not keep the others from beating
-                    log.exception("a link failed")
-                    link.abort()
-                if n % BEATS_PER_TURN == 0:
-                    await trio.lowlevel.checkpoint()
+            await self._beat(trio.current_time())
+
+    async def _beat(self, now: float) -> None:
+        """Once, and keep none of the links until the next time."""
+        for n, link in enumerate(tuple(self.links), start=1):
+            try:
+                link.beat(now)
+            except Exception:  # one link's fault must not keep the others from beating
+                log.exception("a link failed")
+                link.abort()
+            if n % BEATS_PER_TURN == 0:
+                await trio.lowlevel.checkpoint()
