@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from quart import Quart
+from werkzeug.routing import Rule
 
 from adapters.web.auth import is_public
 from adapters.web.described import JSON, Content, Description, description_of
@@ -24,8 +25,8 @@ ABOUT = """\
 Generated from the routes themselves, and checked against their traffic by the tests.
 
 * What is wrong is said in JSON, `{"detail": …}`; of a 422 `detail` lists every field at fault.
-* POST, PUT and DELETE take an `Idempotency-Key`: the same key again gets the first outcome and changes nothing, also
-  after a restart.
+* Where an `Idempotency-Key` is taken, the same key again gets the first outcome and changes nothing, also after a
+  restart.
 * Every answer has an `X-Request-ID`: the request's own, or a new one; the server's log has it too.
 * Without authentication (CALLBOARD_AUTH=none) no token is asked for.
 * Unknown fields of a request are ignored; answers may have more fields in time.
@@ -127,9 +128,14 @@ def operations_of(app: Quart) -> Iterator[Operation]:
         description = description_of(view)
         if description is None or rule.websocket:
             continue
-        path, doc = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), inspect.getdoc(view) or ""
+        path, doc = template_of(rule), inspect.getdoc(view) or ""
         for method in sorted(set(METHODS) & (rule.methods or set())):
             yield Operation(path, method, rule.endpoint, view.__module__, doc, description)
+
+
+def template_of(rule: Rule) -> str:
+    """The rule's path as OpenAPI writes it: `{id}` where the framework writes `<id>` or `<path:id>`."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
 
 
 class Schemas:

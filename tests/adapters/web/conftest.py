@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,15 +14,19 @@ import httpx
 import msgspec
 import pytest
 import trio
+from quart import request
 from quart_trio import QuartTrio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError
 
 from actors.effects import Perform
 from actors.system import System, open_system
+from adapters.bootstrap import open_unserved
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
+from adapters.config import from_environment
 from adapters.gateways.drafting import draft_reply
 from adapters.gateways.offline_partner import ScriptedModel
+from adapters.reference.openapi import openapi
 from adapters.server.groups import sole
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits, serve
@@ -33,8 +37,36 @@ from core.conversation import DraftReply, conversation
 from core.identifiers import Category, StreamName
 from core.ports import EventStore, LanguageModel
 from eventstore.memory import MemoryStore
+from tests.adapters.web.traffic import Traffic
 
 PATIENCE = 5.0
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """The API reference of the whole app, routes for tests included, as a client reads it."""
+
+    async def made() -> bytes:
+        async with open_unserved(from_environment({}, {})) as app:
+            return msgspec.json.encode(openapi(app))
+
+    read: dict[str, Any] = msgspec.json.decode(trio.run(made))
+    return read
+
+
+@pytest.fixture(autouse=True)
+def traffic(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Traffic]:
+    """Whatever app a test makes: what its described routes are asked and answer is as the API reference says."""
+    traffic, process = Traffic(document), QuartTrio.process_response
+
+    async def process_and_look(app: QuartTrio, response: Any, context: Any = None) -> Any:
+        processed: Any = await process(app, response, context)
+        await traffic.pass_by(app, request, processed)
+        return processed
+
+    monkeypatch.setattr(QuartTrio, "process_response", process_and_look)
+    yield traffic
+    assert traffic.faults == []
 
 
 @dataclass
