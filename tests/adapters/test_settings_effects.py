@@ -28,7 +28,7 @@ from tests.adapters.gateways.weather_server import MAKATI, SUNNY
 from tests.adapters.server import raw
 from tests.adapters.server.raw import text
 from tests.adapters.web.conftest import Socket, Start, start
-from tests.adapters.whole import Whole, heard, say, serving, the_interpreter_as_it_was
+from tests.adapters.whole import Whole, heard, say, serving
 
 __all__ = ["start"]
 
@@ -42,19 +42,16 @@ SHOWN_ELSEWHERE = {
     "CALLBOARD_GRACEFUL_TIMEOUT": "end_to_end/test_shutdown.py",
     "CALLBOARD_LOG_FORMAT": "adapters/test_serve_records.py",
     "CALLBOARD_LOG_MESSAGES": "adapters/web/test_logged_messages.py",
+    "WEBSOCKET_URI": "adapters/test_mirroring.py",
+    "WEBSOCKET_CHANNEL": "adapters/test_mirroring.py",
 }
 """By tests that need a process of its own, or have a file of theirs."""
-
-
-OF_CLIENTS = ("WEBSOCKET_URI", "WEBSOCKET_CHANNEL")
 
 
 def test_every_setting_has_a_test_of_its_effect() -> None:
     here = Path(__file__)
     own = here.read_text().partition("# --- where")[2]
     for setting in SETTINGS:
-        if setting.env in OF_CLIENTS:
-            continue
         place = SHOWN_ELSEWHERE.get(setting.env)
         shown = own if place is None else (here.parents[1] / place).read_text()
         assert setting.env in shown, f"no test shows what {setting.env} does"
@@ -162,17 +159,9 @@ async def test_with_the_platforms_key_a_webhook_is_signed_and_without_it_none_ha
             assert (await server.http.post("/webhook", content=body, headers=signature)).status_code == 200
 
 
-async def test_every_first_segment_of_a_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    apps: list[Any] = []
-
-    async def look(app: Any, *_: Any, **__: Any) -> None:
-        apps.append(app)
-
-    monkeypatch.setattr(bootstrap, "serve_app", look)
-    with the_interpreter_as_it_was():
-        await bootstrap.serve(from_environment({"CALLBOARD_STORE": "memory:"}, {}), trio.Event())
-    (app,) = apps
-    segments = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
+async def test_every_first_segment_of_a_path_is_taken() -> None:
+    async with bootstrap.open_unserved(from_environment({}, {})) as app:
+        segments = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
     assert segments - {"", "ws-default"} <= TAKEN_SEGMENTS
 
 
