@@ -42,8 +42,6 @@ SHOWN_ELSEWHERE = {
     "CALLBOARD_GRACEFUL_TIMEOUT": "end_to_end/test_shutdown.py",
     "CALLBOARD_LOG_FORMAT": "adapters/test_serve_records.py",
     "CALLBOARD_LOG_MESSAGES": "adapters/web/test_logged_messages.py",
-    "WEBSOCKET_URI": "adapters/test_mirroring.py",
-    "WEBSOCKET_CHANNEL": "adapters/test_mirroring.py",
 }
 """By tests that need a process of its own, or have a file of theirs."""
 
@@ -361,3 +359,24 @@ async def test_a_labels_address_begins_where_clients_reach_this_server() -> None
     async with serving(CALLBOARD_PUBLIC_URL="https://board.example") as server, server.connect("/ws") as socket:
         frame = await told(socket, {"type": "client_tool_call", "client_tool_call": call})
         assert frame["result"]["label_url"].startswith("https://board.example/labels/"), frame
+
+
+async def test_the_channel_that_is_named_is_mirrored_where_it_is_said_to_be() -> None:
+    async with serving() as other, other.connect("/ws/channels") as ear:
+        await told(ear, {"type": "subscribe", "payload": {"channel": "news"}}, greeted=False)
+        mirroring = {"WEBSOCKET_URI": other.urls[0].replace("http", "ws"), "WEBSOCKET_CHANNEL": "news"}
+        async with (
+            serving(**mirroring) as server,
+            server.connect("/ws/channels") as mouth,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def publish() -> None:
+                while True:
+                    for channel in ("sport", "news"):
+                        await say(mouth, {"type": channel, "payload": {"of": channel}})
+                    await trio.sleep(0.05)
+
+            nursery.start_soon(publish)
+            assert await heard(ear) == {"type": "news", "payload": {"of": "news"}}
+            nursery.cancel_scope.cancel()
