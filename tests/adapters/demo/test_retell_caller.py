@@ -14,7 +14,7 @@ from trio_websocket import ConnectionClosed
 from actors.system import System, open_system
 from adapters.clients.wire import open_wire
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
-from adapters.demo.retell_caller import Caller, Talk, calling
+from adapters.demo.retell_caller import PATIENCE, Caller, Talk, calling
 from adapters.gateways.call_tools import call_tools
 from adapters.gateways.calls import call_performers
 from adapters.gateways.offline_partner import OfflinePartner, Step
@@ -91,7 +91,8 @@ async def test_a_ping_is_answered_within_100_ms_during_a_stream() -> None:
         story = await caller.say("Tell me a story.")
         await caller.begun(story)
         pongs, goal = list[float](), len(pieces(caller, story)) + 10
-        await ping_until(lambda: len(pieces(caller, story)) >= goal, caller.ping, pongs)
+        with trio.fail_after(PATIENCE):
+            await ping_until(lambda: len(pieces(caller, story)) >= goal, caller.ping, pongs)
         assert not pieces(caller, story)[-1]["content_complete"]
         assert_answered_within(0.1, pongs, standstill=1.0, least=10)
 
