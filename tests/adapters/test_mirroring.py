@@ -19,7 +19,7 @@ from eventstore.opening import open_sqlite_read_only
 from tests.adapters.web.test_channels_sockets import free_port
 
 PATIENCE = 20.0
-CHANNEL = "weather-update"
+CHANNEL = "news"
 
 
 @pytest.fixture(autouse=True)
@@ -32,23 +32,23 @@ async def running(file: Path, port: int, mirrored_to: int | None = None) -> Asyn
     """A server; at the end it is cut off."""
     env = {"CALLBOARD_BIND": f"127.0.0.1:{port}", "CALLBOARD_STORE": f"sqlite:///{file}"}
     if mirrored_to is not None:
-        env["WEBSOCKET_URI"] = f"ws://127.0.0.1:{mirrored_to}"
+        env |= {"WEBSOCKET_URI": f"ws://127.0.0.1:{mirrored_to}", "WEBSOCKET_CHANNEL": CHANNEL}
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(bootstrap.serve, from_environment(env, {}), trio.Event()))
         yield
         nursery.cancel_scope.cancel()
 
 
-async def publish(port: int, *numbers: int) -> None:
-    async with WebSocketManager(f"ws://127.0.0.1:{port}", CHANNEL) as mouth:
+async def publish(port: int, *numbers: int, channel: str = CHANNEL) -> None:
+    async with WebSocketManager(f"ws://127.0.0.1:{port}", channel) as mouth:
         await mouth.connect()
         for n in numbers:
             mouth.publish({"n": n})
 
 
-async def carried(file: Path) -> list[int]:
+async def carried(file: Path, channel: str = CHANNEL) -> list[int]:
     async with open_sqlite_read_only(file) as store:
-        records = await store.read_stream(stream_of(CHANNEL))
+        records = await store.read_stream(stream_of(channel))
     return [record.event.payload["n"] for record in records if isinstance(record.event, Published)]
 
 
@@ -64,6 +64,7 @@ async def test_what_a_channel_carries_is_carried_elsewhere_once_and_in_order_who
     ours, theirs = tmp_path / "ours.db", tmp_path / "theirs.db"
     here, there = free_port(), free_port()
     async with running(ours, here, mirrored_to=there):
+        await publish(here, 7, channel="weather-update")
         await publish(here, 0, 1)  # nobody is there yet
         async with running(theirs, there):
             assert await until_carried(theirs, 2) == [0, 1]
@@ -76,6 +77,7 @@ async def test_what_a_channel_carries_is_carried_elsewhere_once_and_in_order_who
     async with running(theirs, there), running(ours, here, mirrored_to=there):
         await publish(here, 80)
         assert await until_carried(theirs, 81) == list(range(81))
+    assert await carried(theirs, "weather-update") == []
 
 
 async def test_servers_may_mirror_each_other_and_even_themselves(tmp_path: Path) -> None:
