@@ -151,12 +151,12 @@ async def test_the_record_of_a_session_has_its_times_in_milliseconds_and_looking
 async def test_a_token_comes_in_three_ways(guarded: Whole, how: str) -> None:
     token = await token_of(guarded, "ada")
     query = f"?token={token}" if how == "query" else ""
-    options: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "query": {},
         "header": {"extra_headers": [(b"Authorization", f"Bearer {token}".encode())]},
         "subprotocol": {"subprotocols": ["bearer", token]},
-    }[how]
-    async with guarded.connect(f"/ws{query}", **options) as app:
+    }
+    async with guarded.connect(f"/ws{query}", **ways[how]) as app:
         assert (await ask_state(app))["user"] == "ada"
         assert app.wire.subprotocol == ("bearer" if how == "subprotocol" else None)
 
