@@ -36,6 +36,7 @@ from eventstore.subscription import LogSubscription
 from tests.dialogues.dialogue import Closed, Connect, Get, Leave, Line, Names, Outside, Send, Step
 from tests.dialogues.playing import strict
 from tests.dialogues.stage import DECIDERS, Stage
+from tests.dialogues.traffic import traffic_of
 
 PATIENCE = 5.0
 NOT_LIVE = (" is throttled", "* server restarts", "* an hour passes")
@@ -150,6 +151,7 @@ class Theatre:
                 got = await self._clients[who].next()
                 assert isinstance(got, bytes), f"expected a frame, got {got}"
                 assert not names.differences(frame, strict(got)), got.decode()
+                traffic_of(self._stage.dialect).sent(got)
             case Closed(who, code, reason):
                 assert await self._clients[who].next() == Close(code, reason)
             case _:
@@ -163,7 +165,9 @@ class Theatre:
                 await self._connect(who, names.fill(address), nursery)
             case Send(who, text):
                 binary, content = text.startswith("<binary> "), names.fill(text.removeprefix("<binary> "))
-                await self._clients[who].wire.send_message(content.encode() if binary else content)
+                frame = content.encode() if binary else content
+                traffic_of(self._stage.dialect).received(frame)
+                await self._clients[who].wire.send_message(frame)
             case Leave(who):
                 await self._clients[who].leave()
             case Outside(what):

@@ -1,4 +1,4 @@
-"""Plays a dialogue on a stage and says where it does not go as written."""
+"""Plays a dialogue on a stage and says where it does not go as written, or not as the API reference says."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from core.dialect import Close
 from tests.dialogues.dialogue import Closed, Connect, Get, Leave, Line, Names, Outside, Send, Step
 from tests.dialogues.stage import Stage
+from tests.dialogues.traffic import traffic_of
 
 
 def play(lines: list[Line], stage: Stage, names: Names, called: str) -> None:
@@ -37,7 +38,9 @@ def _act(stage: Stage, names: Names, step: Connect | Send | Leave | Outside) -> 
             stage.connect(who, names.fill(address))
         case Send(who, text):
             binary, content = text.startswith("<binary> "), names.fill(text.removeprefix("<binary> "))
-            stage.send(who, content.encode() if binary else content)
+            frame = content.encode() if binary else content
+            traffic_of(stage.dialect).received(frame)
+            stage.send(who, frame)
         case Leave(who):
             stage.leave(who)
         case Outside(what):
@@ -52,6 +55,7 @@ def _check(stage: Stage, names: Names, step: Get | Closed) -> None:
     else:
         assert isinstance(got, bytes), f"expected a frame, got {got}"
         assert not names.differences(step.frame, strict(got)), got.decode()
+        traffic_of(stage.dialect).sent(got)
 
 
 def _perform(stage: Stage, names: Names, step: Step) -> None:

@@ -89,6 +89,11 @@ class Stage:
         self.next_outcomes: deque[Outcome] = deque()
         self.lagging: deque[tuple[Recorded, Any]] | None = None
 
+    @property
+    def dialect(self) -> str:
+        """What is spoken here, as the API reference calls it."""
+        return self._dialect_for({}).name
+
     def now(self) -> int:
         self._now += 1000
         return self._now
