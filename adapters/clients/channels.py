@@ -25,7 +25,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from adapters.clients.follower import ABNORMAL, ENDINGS, LONGEST_RETRY, PASSING, SETTLED, Closed, Terms
 from adapters.clients.hearing import Fields, Frame, Message, Place, Untaken, fields_of, read, text_of
-from adapters.clients.outbox import Lost, Outbox, Parcel
+from adapters.clients.outbox import Lost, Outbox, Pace, Parcel
 from adapters.clients.wire import CLOSED_WITHIN, CannotConnect, open_wire
 
 GENTLE = 0.02
@@ -62,12 +62,12 @@ class WebSocketManager:
     `dropped` are payloads that were never sent, as the bounded outbox was full or the end came first, `dropped_count`
     how many; `unsure` are those that were sent last before the end, or to a server without positions before a loss,
     and may have arrived. What the server refuses as too much (`busy`, `rate_limited`) is sent again, behind what it
-    took meanwhile; of what it refuses for good `refused` is told why. The rest of the parameters are those of
-    `adapters.clients.follower.Terms`.
+    took meanwhile; `pace` is there to avoid that. Of what it refuses for good `refused` is told why. The rest of the
+    parameters are those of `adapters.clients.follower.Terms`.
     """
 
     def __init__(
-        self, uri: str, channel: str, *, outbox: Outbox | None = None,
+        self, uri: str, channel: str, *, outbox: Outbox | None = None, pace: Pace | None = None,
         refused: Callable[[str], None] | None = None, **terms: Any,
     ) -> None:  # fmt: skip
         self.uri, self.channel = uri, channel
@@ -77,7 +77,8 @@ class WebSocketManager:
         self._terms, self._refused = Terms(**terms), refused
         self._outbox = Outbox() if outbox is None else outbox
         self._untaken, self._place = Untaken(), Place()
-        self._failures, self._not_before, self._pace = 0, 0.0, 0.0
+        self._failures, self._not_before, self._gently = 0, 0.0, False
+        self._pace = Pace() if pace is None else pace
         self._failure: Exception | None = None
         self._over: Exception | None = None
         self._is_over = self._leaving = False
@@ -325,10 +326,10 @@ class WebSocketManager:
     async def _send(self, wire: WebSocketConnection) -> None:
         with suppress(ConnectionClosed):  # who hears sees it too
             while True:
-                await trio.sleep_until(max(trio.current_time() + self._pace, self._not_before))
+                await trio.sleep_until(self._not_before)
                 parcel = self._outbox.take()
                 if parcel is None:
-                    self._pace = self._pace if len(self._outbox) else 0.0
+                    self._gently = self._gently and len(self._outbox) > 0
                     self._wake()
                     await self._changed.wait()
                     continue
@@ -336,6 +337,7 @@ class WebSocketManager:
 
     async def _send_one(self, wire: WebSocketConnection, parcel: Parcel) -> None:
         try:
+            await trio.sleep(max(self._pace.take(trio.current_time()), GENTLE * self._gently))
             await wire.send_message(parcel.text)
         except BaseException:  # cancelled too: whether it got through nobody knows
             self._outbox.put_back(parcel)
@@ -401,7 +403,7 @@ class WebSocketManager:
             self._refused(fields.message)
         if fields.code in ("busy", "rate_limited") and self._place.epoch is not None:
             self._stay_away(fields.retry_after)
-            self._pace = GENTLE
+            self._gently = True
             self._outbox.take_back()
             self._receipt.set()  # it may be what was refused, and what it was for is under way no more
             self._wake()

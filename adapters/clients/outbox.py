@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MOST_WAITING = 1000
 MOST_WAITING_BYTES = 4 * 1024 * 1024
-MOST_UNDER_WAY = 1000
-"""Bounded in bytes as well, like those that wait."""
+MOST_UNDER_WAY = 50
+"""So few that some clients that come back at once do not fill a channel's mailbox; bounded in bytes as well."""
 MOST_REMEMBERED = 1000
 """Of what was dropped; all of it is counted."""
 
@@ -20,6 +21,22 @@ class Parcel:
 
     id: str
     text: str
+
+
+class Pace:
+    """How fast one may send: `limit` a second, and `burst` at once after a rest. Times are in seconds.
+
+    As given it is less than a Callboard takes by default. What a server refuses comes behind what it takes after it, so
+    only who stays below its limits keeps the order.
+    """
+
+    def __init__(self, limit: float = 150.0, burst: int = 200) -> None:
+        self._limit, self._burst, self._spent = limit, burst, -math.inf
+
+    def take(self, now: float) -> float:
+        """Send one; returns how long to wait before it."""
+        self._spent = max(self._spent, now - self._burst / self._limit) + 1 / self._limit
+        return max(0.0, self._spent - now)
 
 
 class Lost:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.clients.outbox import Outbox, Parcel
+from adapters.clients.outbox import Outbox, Pace, Parcel
 
 
 def parcels(*numbers: int) -> list[Parcel]:
@@ -96,6 +96,13 @@ def test_nothing_more_is_sent_while_too_much_is_not_confirmed(outbox: Outbox) ->
     assert (outbox.is_full, outbox.take(), len(outbox)) == (True, None, 1)
     outbox.confirm(1)
     assert ids(outbox) == ["3"]
+
+
+def test_a_pace_lets_a_burst_go_at_once_and_then_so_many_a_second() -> None:
+    pace = Pace(limit=10.0, burst=3)
+    assert [round(pace.take(100.0), 9) for _ in range(5)] == [0.0, 0.0, 0.0, 0.1, 0.2]
+    assert round(pace.take(100.25), 9) == 0.05
+    assert [round(pace.take(200.0), 9) for _ in range(4)] == [0.0, 0.0, 0.0, 0.1]
 
 
 def test_giving_up_drops_what_waits_and_is_not_sure_of_what_was_sent() -> None:
