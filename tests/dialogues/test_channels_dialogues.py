@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from adapters.protocols.channels import dialect_for
+from adapters.protocols.channels import dialect_for, endpoints
 from adapters.protocols.channels.requests import RESERVED
 from core.identifiers import Category
 from tests.dialogues.dialogue import Get, Names, read_dialogue
+from tests.dialogues.live import can_live, play_live
 from tests.dialogues.playing import play
 from tests.dialogues.stage import Stage
 
@@ -23,6 +24,13 @@ def envelope(kind: str, payload: dict[str, Any], more: dict[str, Any]) -> dict[s
 def test_the_dialogue_goes_as_written(path: Path) -> None:
     stage = Stage(dialect_for, Category.CHANNEL, "", "")
     play(read_dialogue(path, envelope), stage, Names(), path.name)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if can_live(path)], ids=lambda path: path.stem)
+@pytest.mark.parametrize("place", [0, 1], ids=["root", "path"])
+async def test_the_dialogue_goes_as_written_over_real_sockets(path: Path, place: int) -> None:
+    stage = Stage(dialect_for, Category.CHANNEL, "", "")
+    await play_live(read_dialogue(path, envelope), stage, Names(), endpoints({})[place], path.name)
 
 
 def test_every_type_of_frame_and_of_error_and_every_reserved_name_has_a_dialogue() -> None:

@@ -1,4 +1,4 @@
-"""Channels over real sockets: the dialogues once more, clients that do not read, and ours through restarts."""
+"""Channels over real sockets: clients that do not read, and ours through restarts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 from quart_trio import QuartTrio
-from trio_websocket import WebSocketConnection
 
 from actors.backoff import Backoff
 from actors.system import System, open_system
@@ -32,13 +30,9 @@ from core.identifiers import Category
 from core.ports import EventStore
 from eventstore.memory import MemoryStore
 from tests.adapters.web.conftest import PATIENCE, Server
-from tests.dialogues.dialogue import Connect, Get, Leave, Names, Send, read_dialogue
-from tests.dialogues.test_channels_dialogues import FILES, envelope
 
 DECIDERS = {Category.CHANNEL: channel}
 QUICK = Backoff(lambda: 0.0, first=0.02, cap=0.02)
-REAL = [path for path in FILES if path.stem not in ("asking", "publishing", "not_published", "resuming")]
-"""Not those in which the audience lags or the log fails, or in which positions count what others published."""
 
 
 @pytest.fixture(autouse=True)
@@ -79,33 +73,6 @@ def address(server: Server, path: str = "/") -> str:
 
 def frame(type: str, payload: Any) -> str:
     return json.dumps({"type": type, "payload": payload})
-
-
-# --- the dialogues ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
-@pytest.mark.parametrize("route", ["/", "/ws/channels"])
-async def test_the_dialogue_goes_as_written_over_sockets_too(server: Server, path: Path, route: str) -> None:
-    names, wires = Names(), dict[str, WebSocketConnection]()
-    with trio.fail_after(4 * PATIENCE):
-        async with AsyncExitStack() as stack:
-            for line in read_dialogue(path, envelope):
-                match line.step:
-                    case Connect(who):
-                        wires[who] = await stack.enter_async_context(open_wire(address(server, route)))
-                    case Send(who, text):
-                        content = names.fill(text.removeprefix("<binary> "))
-                        is_binary = text.startswith("<binary> ")
-                        await wires[who].send_message(content.encode() if is_binary else content)
-                        await trio.testing.wait_all_tasks_blocked(0.01)
-                    case Get(who, expected):
-                        got = json.loads(await wires[who].get_message())
-                        assert not names.differences(expected, got), (line, got)
-                    case Leave(who):
-                        await wires[who].aclose()
-                    case step:
-                        raise AssertionError(f"this does not happen on sockets: {step}")
 
 
 # --- who does not read ------------------------------------------------------------------------------------------
