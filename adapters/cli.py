@@ -279,7 +279,7 @@ def migrate(
 def demo(
     pace: Annotated[float, typer.Option(help="Seconds to pause between the scenes", min=0.0)] = 0.4,
 ) -> None:
-    """Show it all on a real server: talk, err, ask on a channel, make a label, interrupt a call, kill -9, come back."""
+    """Show it all on a real server, in every dialect: talk, err, interrupt, be written down, kill -9, come back."""
     from adapters.demo import story  # only this command needs it
 
     run(lambda: story.tell(Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH), pace))

@@ -44,7 +44,7 @@ class Stage:
 
     def begin_answer(self, who: str) -> None:
         """What `piece` prints from here on is heard by them."""
-        self.console.print(f"\n  {who}  ", end="", style="dim")
+        self.console.print(f"  {who}  ", end="", style="dim")
 
     def piece(self, text: str) -> None:
         self.console.print(text, end="", style="green", soft_wrap=True)

@@ -127,7 +127,7 @@ class Story:
         self._stage.line("phone", "hears", f"error {error['payload']['error_type']}: {error['payload']['message']}")
         expect(len(self._phone.frames) == before_phone + 1, "an illegal transition changes nothing and shows nothing")
         expect(len(self._laptop.frames) == before_laptop, "the laptop hears nothing of either")
-        self._stage.say("the illegal transition is in the log, with its reason; the laptop heard nothing")
+        self._stage.say("the refusal is in the log, with its reason; the laptop heard nothing")
         await trio.sleep(self._pace)
 
     async def _speak_other_dialects(self) -> None:
@@ -146,7 +146,7 @@ class Story:
             self._stage.cut_off()
             await self._server.kill()
         place = f"event {self._laptop.seq} of the conversation"
-        self._stage.say(f"the server is gone, after {place}: nothing was said goodbye, nothing flushed")
+        self._stage.say(f"the server is gone, after {place}, without a goodbye")
         await self._come_back(before, key)
 
     async def _ask_in_vain(self, key: str) -> None:

@@ -29,7 +29,7 @@ async def test_the_demo_tells_its_story_and_ends_well() -> None:
         "both hear  The weather in Paris now: ",
         "phone and laptop heard the same ",
         "laptop hears label_created  1Z",
-        "from the server: a PDF of ",
+        ".pdf: a PDF of ",
         "both hear  “we will sail on sunday if the wind is good”",
         "words right, in ",
         'agent uses  get_weather {"location":"Oslo"}',

@@ -66,7 +66,7 @@ async def _make_label(stage: Stage, phone: Ear, laptop: Ear) -> dict[str, Any]:
 async def _fetch(stage: Stage, server: Server, label_url: str) -> None:
     sheet = await server.fetch(label_url)
     expect(sheet.startswith(b"%PDF"), f"{label_url} is a PDF")
-    stage.say(f"the laptop fetched {label_url[:20]}….pdf from the server: a PDF of {len(sheet):,} bytes")
+    stage.say(f"the laptop fetched {label_url[:20]}….pdf: a PDF of {len(sheet):,} bytes")
 
 
 def _place(who: str) -> str:

@@ -73,7 +73,8 @@ async def _send(stage: Stage, phone: Ear, chunks: Sequence[bytes]) -> None:
         await phone.send("audio", data=b64encode(chunk).decode())
     await phone.until(lambda _: len(_of_type(phone, "audio_received")) == len(chunks))
     size = f"{sum(map(len, chunks)):,} bytes of WAV in {len(chunks)} chunks"
-    stage.line("phone", "streams", f"“{WORDS}”, in a synthesiser's voice: {size}")
+    stage.line("phone", "streams", f"a synthesiser's voice: {size}")
+    stage.line("it", "says", f"“{WORDS}”")
 
 
 async def _write_down(stage: Stage, phone: Ear, laptop: Ear) -> None:
