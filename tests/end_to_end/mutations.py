@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,7 @@ import msgspec
 from tests.adapters.server.raw import CONTINUATION, PING, PONG, TEXT, close, frame, handshake, request
 
 NOBODY = "0190a1b2-0000-7000-8000-000000000000"
-WEBSOCKET_PATHS = ("/api/ws/conversations/{id}", "/", "/ws", "/ws/channels", "/api/stream/s-1", "/ws-default/c-1")
+WEBSOCKET_PATHS = ("/api/ws/conversations/{id}", "/", "/ws", "/ws/channels", "/api/stream/ws/s-1", "/ws-default/c-1")
 PATHS = (
     ("GET", "/health"), ("GET", "/ready"), ("GET", "/metrics"), ("GET", "/static/callboard.js"), ("POST", "/token"),
     ("GET", "/test-token"), ("POST", "/api/conversation"), ("GET", "/api/conversations/{id}/state"),
@@ -42,6 +43,44 @@ FRAMES: tuple[dict[str, Any], ...] = (
     {"type": "speech_event", "payload": {"event_type": "noise", "data": {"level": 3}}, "command_id": "c-2"},
     {"type": "heartbeat", "payload": {}},
 )
+STREAMS_FRAMES: tuple[dict[str, Any], ...] = (
+    {"type": "ping", "session_id": "s-1", "timestamp": 1},
+    {"type": "chat", "message": "hello", "command_id": "c-1"},
+    {"type": "audio", "data": "YXVkaW8="},
+    {"type": "transcription_request", "data": "UklGRg=="},
+    {"type": "webrtc_offer", "offer": {"type": "offer", "sdp": "v=0", "at": 1}, "to": "1.2"},
+    {"type": "webrtc_state", "state": "connected"},
+    {"type": "test", "data": 5},
+)
+RETELL_FRAMES: tuple[dict[str, Any], ...] = (
+    {"interaction_type": "ping_pong", "timestamp": 1703302407333},
+    {"interaction_type": "call_details", "call": {"call_id": "c-1", "metadata": {"a": [1]}}},
+    {"interaction_type": "update_only", "transcript": [{"role": "user", "content": "hi"}], "turntaking": "user_turn"},
+    {"interaction_type": "response_required", "response_id": 1, "transcript": [{"role": "user", "content": "hi"}]},
+    {"interaction_type": "reminder_required", "response_id": 2, "transcript": []},
+)
+CHANNELS_FRAMES: tuple[dict[str, Any], ...] = (
+    {"type": "subscribe", "payload": {"channel": "c", "since": 3, "epoch": "e", "envelope": True}},
+    {"type": "unsubscribe", "payload": {"channel": "c"}},
+    {"type": "c", "payload": {"message": "hi", "timestamp": 1.5, "thread_id": "t"}, "command_id": "c-1"},
+    {"type": "ask", "payload": {"channel": "c", "thread_id": "t-1", "message": "hi"}},
+)
+SHIPPING_FRAMES: tuple[dict[str, Any], ...] = (
+    {"type": "client_tool_call", "requestId": "r-1", "client_tool_call": {"tool_name": "get_shipping_quotes",
+     "tool_call_id": "t-1", "parameters": {"from_zip": "94105", "to_zip": "10118", "weight": 5}}},
+    {"type": "get_rates", "payload": {"origin_zip": "94105", "destination_zip": "10118", "weight": 5}},
+    {"type": "contextual_update", "text": "hello", "data": {"a": [1]}, "broadcast": True},
+    {"type": "get_session_state"},
+    {"type": "ping", "requestId": "r-2"},
+)  # fmt: skip
+TALKS: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
+    ("/api/ws/conversations/{id}", FRAMES),
+    ("/api/stream/ws/s-1", STREAMS_FRAMES),
+    ("/ws-default/c-1", RETELL_FRAMES),
+    ("/ws/channels", CHANNELS_FRAMES),
+    ("/ws", SHIPPING_FRAMES),
+)
+"""Where each dialect is spoken, and what is said there."""
 QUERIES = ("since", "epoch", "limit", "offset", "user_id", "status", "token", "deltas", "last_event_id", "")
 HEADERS = (
     "Authorization", "Idempotency-Key", "X-Request-ID", "Origin", "Accept", "Content-Type", "Cookie", "Expect",
@@ -61,6 +100,9 @@ ODD_TEXTS = (
 ODD_JSON: tuple[Any, ...] = (
     None, True, False, 0, -1, 1 << 53, -(1 << 63), 1e308, 0.1, [], {}, [[]], [None] * 100, {"": ""}, {"a": {"b": [{}]}},
 )  # fmt: skip
+
+NUMBER = re.compile(rb"(?<=:)\d+")
+ODD_NUMBERS = (b"1e999", b"-1e999", b"9" * 5000, b"1e-999", b"-0", b"1.", b"01")
 
 
 class Fuzz:
@@ -127,6 +169,8 @@ class Fuzz:
         if chance > 0.15:
             value = self._json(value)
         text = msgspec.json.encode(_without_surrogates(value))
+        if self.random.random() < 0.1:
+            text = NUMBER.sub(self.random.choice(ODD_NUMBERS), text, count=1)
         if chance > 0.85:
             return self.bytes_of(text)
         if chance > 0.83:
@@ -171,9 +215,13 @@ class Fuzz:
 
     # --- frames ---
 
-    def message(self) -> bytes:
+    def talk(self) -> tuple[str, tuple[dict[str, Any], ...]]:
+        """Where to talk, and what is said there."""
+        return self.random.choice(TALKS)
+
+    def message(self, examples: tuple[dict[str, Any], ...] = FRAMES) -> bytes:
         """A frame by the rules, whatever it says."""
-        body = self.body(FRAMES)
+        body = self.body(examples)
         chance = self.random.random()
         if chance < 0.05:
             return frame(self.random.choice((PING, PONG)), body[:125])

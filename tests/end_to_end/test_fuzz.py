@@ -57,8 +57,9 @@ class Assault:
 
     async def messages(self, wire: Wire) -> None:
         """A right handshake, many frames by the rules, and then one that breaks them."""
-        many = [self.fuzz.message() for _ in range(A_CONNECTION - 1)]
-        await self._exchange(wire, handshake(f"/api/ws/conversations/{self.id}"), *many, self.fuzz.broken_frame())
+        path, examples = self.fuzz.talk()
+        many = [self.fuzz.message(examples) for _ in range(A_CONNECTION - 1)]
+        await self._exchange(wire, handshake(path.format(id=self.id)), *many, self.fuzz.broken_frame())
 
     async def frames(self, wire: Wire) -> None:
         """A right handshake, and frames that break the rules."""
