@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.protocols.streams import dialect_for
+from core.decider import Rejected
 from core.dialect import Close, Connection, Handshake, Hear, Listen, Recall, Tell, Tune, Write
 from core.identifiers import Category, StreamName
-from core.messages import Accepted, Busy, Recorded, Stamp, Unavailable
+from core.messages import Accepted, Busy, Recorded, Refused, Stamp, Unavailable
 from core.session import (
+    Chat,
     JoinDevice,
     LeaveDevice,
     Media,
@@ -175,6 +177,24 @@ def test_what_is_sent_before_the_join_waits_behind_the_greeting_in_its_order() -
     assert isinstance(greeting, Write)
     assert strict(greeting.body)["type"] == "connection_established"
     assert [type(output) for output in later] == [Hear, Tune, Write, Write, Tell]
+
+
+@pytest.mark.parametrize("command", [Chat("hello", 3), RequestTranscription(3)])
+def test_a_refusal_that_passes_says_when_to_come_back(command: Any) -> None:
+    connection = joining()
+    connection.settled(JOIN, JOINED, 3)
+    refused = Refused(Rejected("busy", "32 requests are waiting for their answer", retry_after=1.5))
+    (answer,) = connection.settled(Tell(STREAM, command), refused, 4)
+    assert isinstance(answer, Write)
+    assert strict(answer.body)["retry_after"] == 1.5
+
+
+def test_a_session_that_is_full_says_when_to_come_back() -> None:
+    refused = Refused(Rejected("busy", "10000 connections share this session already", retry_after=60.0))
+    told, close = joining().settled(JOIN, refused, 3)
+    assert isinstance(told, Write)
+    assert strict(told.body)["retry_after"] == 60.0
+    assert close == Close(1013, "Try again later")
 
 
 def test_a_resume_is_told_by_the_log() -> None:

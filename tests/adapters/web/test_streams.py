@@ -14,7 +14,7 @@ import trio.testing
 
 from adapters.gateways.transcriber import open_sphinx
 from core.identifiers import Category, StreamName
-from core.session import MediaReceived, OpenSession
+from core.session import JoinDevice, MediaReceived, OpenSession
 from tests.adapters.gateways.speech import spoken
 from tests.adapters.latency import assert_answered_within, ping_until
 from tests.adapters.web.conftest import Socket
@@ -127,9 +127,10 @@ async def test_disconnecting_what_is_unknown_is_done_already(streams: StreamsSer
 
 async def test_a_session_of_another_dialect_is_not_disconnected_from_here(streams: StreamsServer) -> None:
     stream = StreamName.of(Category.SESSION, "parcel")
-    await streams.system.ask(stream, OpenSession("ann", "shipping", 1), streams.system.stamp())
+    for command in (OpenSession("ann", "shipping", 1), JoinDevice("b.1", "ann", "shipping", 2)):
+        await streams.system.ask(stream, command, streams.system.stamp())
     await streams.http.delete("/api/stream/disconnect/parcel")
-    assert streams.system.store.head == 1
+    assert streams.system.store.head == 2
 
 
 async def test_chat_is_heard_in_all_sessions_and_media_by_their_sender(streams: StreamsServer) -> None:
