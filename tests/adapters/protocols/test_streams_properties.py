@@ -182,6 +182,7 @@ def test_what_is_sent_before_the_join_waits_behind_the_greeting_in_its_order() -
 @pytest.mark.parametrize("command", [Chat("hello", 3), RequestTranscription(3)])
 def test_a_refusal_that_passes_says_when_to_come_back(command: Any) -> None:
     connection = joining()
+    connection.opened(1)
     connection.settled(JOIN, JOINED, 3)
     refused = Refused(Rejected("busy", "32 requests are waiting for their answer", retry_after=1.5))
     (answer,) = connection.settled(Tell(STREAM, command), refused, 4)
