@@ -30,6 +30,10 @@ def signed(body: bytes, key: str = KEY, off: int = 0) -> str:
     return f"v={stamp},d={digest_of(body, stamp, key)}"
 
 
+def with_another_end(signature: str) -> str:
+    return signature[:-1] + ("0" if signature[-1] != "0" else "1")
+
+
 @dataclass
 class Post:
     """A server with the webhook alone."""
@@ -109,6 +113,7 @@ async def test_the_end_of_a_call_is_told_by_webhook(post: Post) -> None:
         lambda: signed(STARTED, off=-MOST_AGE - 60_000),
         lambda: "x" + signed(STARTED),
         lambda: signed(STARTED) + "\t0",
+        lambda: with_another_end(signed(STARTED)),
         lambda: signed(STARTED) + ",d=0",
         lambda: signed(STARTED).replace("v=", "v=0"),
         lambda: signed(STARTED).replace("v=", "v=-"),
