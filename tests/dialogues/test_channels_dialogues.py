@@ -10,7 +10,6 @@ from adapters.protocols.channels.requests import RESERVED
 from core.identifiers import Category
 from tests.dialogues.dialogue import Get, Names, read_dialogue
 from tests.dialogues.live import can_live, play_live
-from tests.dialogues.live import can_live, play_live
 from tests.dialogues.playing import play
 from tests.dialogues.stage import Stage
 
@@ -32,13 +31,6 @@ def test_the_dialogue_goes_as_written(path: Path) -> None:
 async def test_the_dialogue_goes_as_written_over_real_sockets(path: Path, place: int) -> None:
     stage = Stage(dialect_for, Category.CHANNEL, "", "")
     await play_live(read_dialogue(path, envelope), stage, Names(), endpoints({})[place], path.name)
-
-
-@pytest.mark.parametrize("path", [path for path in FILES if can_live(path)], ids=lambda path: path.stem)
-async def test_the_dialogue_goes_as_written_over_real_sockets(path: Path) -> None:
-    _, endpoint = endpoints({})
-    stage = Stage(dialect_for, Category.CHANNEL, "", "")
-    await play_live(read_dialogue(path, envelope), stage, Names(), endpoint, path.name)
 
 
 def test_every_type_of_frame_and_of_error_and_every_reserved_name_has_a_dialogue() -> None:
