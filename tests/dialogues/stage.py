@@ -185,7 +185,7 @@ class Stage:
         client.tuned.add(topic)
         missed = (record for actor in self._actors.values() for record in actor.records if record.position > since)
         for record in sorted(missed, key=lambda record: record.position):
-            self._show_wide(client, record, topic)
+            self._show_wide(client, record, topic, again=True)
 
     # --- what actors do ---
 
@@ -246,10 +246,11 @@ class Stage:
         if farewell is not None and _is_for(farewell.to, record, client):
             self._do(client, (Close(farewell.code, farewell.reason),))
 
-    def _show_wide(self, client: Client, record: Recorded, topic: str) -> None:
+    def _show_wide(self, client: Client, record: Recorded, topic: str, *, again: bool = False) -> None:
+        """What is shown again is shown to whom it comes from, too."""
         if topic in client.dialect.topics(record):
             frame = client.dialect.render_wide(record, topic)
-            if frame is not None and _is_for(frame.to, record, client):
+            if frame is not None and (again or _is_for(frame.to, record, client)):
                 client.got.append(frame.body)
 
     # --- what happens outside the sockets ---

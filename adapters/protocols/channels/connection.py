@@ -94,7 +94,7 @@ class ChannelsConnection:
 
     def tuned(self, topic: str, position: int, now: int) -> Sequence[Output]:  # noqa: ARG002
         asked = self._tuning.popleft()
-        if asked.since is None and not asked.envelope:
+        if not asked.envelope:
             return (Write(frames.subscribed(asked.channel)),)
         recovered = asked.since == position and asked.epoch in (None, self._epoch)
         more = {"position": position, "epoch": self._epoch, "recovered": recovered}

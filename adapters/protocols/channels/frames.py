@@ -35,7 +35,7 @@ class Message(Struct, Generic[K, P], frozen=True):
 
 
 class Subscribed(Struct, frozen=True):
-    """`position`, `epoch` and `recovered` are for those alone who asked for `since` or the envelope."""
+    """`position`, `epoch` and `recovered` are for those alone who asked for the envelope."""
 
     channel: str
     message: Literal["subscribed"]

@@ -142,7 +142,7 @@ def test_a_connection_has_a_greatest_number_of_subscriptions() -> None:
 
 def test_subscriptions_that_wait_for_the_shell_are_answered_each_for_its_own() -> None:
     connection = connected()
-    first, second = connection.received(subscribe("a", since=1), NOW), connection.received(subscribe("a", since=9), NOW)
+    first, second = (connection.received(subscribe("a", since=n, envelope=True), NOW) for n in (1, 9))
     one, two = answered(connection, (*first, *second))
     assert (one["payload"]["position"], one["payload"]["recovered"]) == (1, True)
     assert (two["payload"]["position"], two["payload"]["recovered"]) == (7, False)

@@ -17,6 +17,7 @@ from adapters.gateways.blobs import MemoryBlobs
 from adapters.gateways.embedded_carrier import EmbeddedCarrier
 from adapters.gateways.sessions import session_performers
 from adapters.server.serve import ServerLimits, serve
+from adapters.session_values import SessionValues
 from adapters.web.app import create_app, sockets_of
 from adapters.web.labels import labels_blueprint
 from core.identifiers import Category
@@ -121,6 +122,15 @@ async def test_another_session_hears_nothing(server: Server) -> None:
         await one.frames(2)
         await stranger.send("ping")
         assert (await stranger.frame())["type"] == "pong"
+
+
+async def test_what_a_program_keeps_in_a_session_is_shown_in_its_state(server: Server) -> None:
+    async with server.connect("/ws") as one:
+        await one.send("get_session_state")
+        session_id = (await one.frame())["session_id"]
+        assert await SessionValues(server.system).update(session_id, "cart", [1, {"two": None}])
+        await one.send("get_session_state")
+        assert (await one.frame())["state"]["state"] == {"cart": [1, {"two": None}]}
 
 
 async def test_devices_that_leave_are_left_out(server: Server) -> None:
