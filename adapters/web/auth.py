@@ -58,6 +58,7 @@ PUBLIC_PATHS = frozenset(
         "/api/stream/test-page",
         "/openapi.json",
         "/asyncapi.json",
+        "/docs",
     }
 )
 """A webhook is signed; the page shows nothing before its socket is let in; the reference holds no secret."""

@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from quart import Blueprint, Response, current_app
 
 from adapters.reference.asyncapi import asyncapi
 from adapters.reference.openapi import openapi
-from adapters.web.described import described
+from adapters.reference.page import POLICY, page
+from adapters.web.described import HTML, JSON, Content, described
+
+
+class Texts(Struct, frozen=True):
+    """What is sent."""
+
+    openapi: bytes
+    asyncapi: bytes
+    page: str
 
 
 def reference_blueprint() -> Blueprint:
-    """`/openapi.json` and `/asyncapi.json`. They are made when they are first asked for: until the app runs it may be
-    given more routes."""
+    """`/openapi.json`, `/asyncapi.json` and `/docs`. They are made when one is first asked for: until the app runs it
+    may be given more routes.
+    """
     blueprint = Blueprint("reference", __name__)
-    made: dict[str, bytes] = {}
+
+    @cache
+    def made() -> Texts:
+        rest, sockets = openapi(current_app), asyncapi()
+        return Texts(msgspec.json.encode(rest), msgspec.json.encode(sockets), page(rest, sockets))
 
     @blueprint.get("/openapi.json")
     @described(dict[str, Any])
     async def get_openapi() -> Response:
         """This document, in OpenAPI 3.1."""
-        if "openapi" not in made:
-            made["openapi"] = msgspec.json.encode(openapi(current_app))
-        return _document(made["openapi"])
+        return _sent(made().openapi, JSON)
 
     @blueprint.get("/asyncapi.json")
     @described(dict[str, Any])
     async def get_asyncapi() -> Response:
         """What is said over the WebSockets, in AsyncAPI 3."""
-        if "asyncapi" not in made:
-            made["asyncapi"] = msgspec.json.encode(asyncapi())
-        return _document(made["asyncapi"])
+        return _sent(made().asyncapi, JSON)
+
+    @blueprint.get("/docs")
+    @described(Content(HTML))
+    async def get_docs() -> Response:
+        """Both documents, as a page for people."""
+        response = _sent(made().page, f"{HTML}; charset=utf-8")
+        response.headers["Content-Security-Policy"] = POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
     return blueprint
 
 
-def _document(text: bytes) -> Response:
-    response = Response(text, content_type="application/json")
+def _sent(text: bytes | str, kind: str) -> Response:
+    response = Response(text, content_type=kind)
     response.headers["Cache-Control"] = "no-cache"
     return response
