@@ -36,7 +36,7 @@ OF_ALL = {
 }
 """When the server closes a socket, whatever the dialect."""
 OF_GUARDED = {
-    1008: "no valid token; the reason says what is wrong with it",
+    1008: "no valid token (the reason says what is wrong with it)",
     4401: "the token has expired; come back with a new one",
 }
 """Likewise, where a token is asked for."""

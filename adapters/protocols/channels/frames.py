@@ -26,8 +26,15 @@ K = TypeVar("K", bound=str)
 P = TypeVar("P")
 
 
+class Receipt(Struct, Generic[K, P], frozen=True):
+    """The answer to a request that was done."""
+
+    type: K
+    payload: P
+
+
 class Message(Struct, Generic[K, P], frozen=True):
-    """Every frame to clients; what is unset is not sent."""
+    """What was published; what is unset is not sent."""
 
     type: K
     payload: P
@@ -83,11 +90,11 @@ def render(record: Recorded, *, envelope: bool = False) -> Frame | None:
 
 def subscribed(channel: str, more: Mapping[str, Any] = {}) -> bytes:
     """`more` are those fields of Subscribed that are for those alone who asked for them."""
-    return wire.encode(Message("subscribed", Subscribed(channel, "subscribed", **more)))
+    return wire.encode(Receipt("subscribed", Subscribed(channel, "subscribed", **more)))
 
 
 def unsubscribed(channel: str) -> bytes:
-    return wire.encode(Message("unsubscribed", Unsubscribed(channel, "unsubscribed")))
+    return wire.encode(Receipt("unsubscribed", Unsubscribed(channel, "unsubscribed")))
 
 
 def error(code: str, message: str, channel: str | None = None, retry_after: float | None = None) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from adapters.protocols import wire
-from adapters.protocols.channels.frames import ErrorMessage, Message, Subscribed, Unsubscribed
+from adapters.protocols.channels.frames import ErrorMessage, Message, Receipt, Subscribed, Unsubscribed
 from adapters.protocols.channels.requests import RESERVED, ChannelPayload, QuestionPayload, SubscriptionPayload
 from core.channel import MAX_NAME
 from core.dialect import Described, Reference
@@ -60,8 +60,8 @@ RECEIVED = (
 )
 
 SENT = (
-    Described("subscribed", Message[Literal["subscribed"], Subscribed], "The channel is heard from here on."),
-    Described("unsubscribed", Message[Literal["unsubscribed"], Unsubscribed], "The channel is heard no more."),
+    Described("subscribed", Receipt[Literal["subscribed"], Subscribed], "The channel is heard from here on."),
+    Described("unsubscribed", Receipt[Literal["unsubscribed"], Unsubscribed], "The channel is heard no more."),
     Described("published", Message[ChannelName, Content], "What somebody else published on the channel `type` names."),
     Described("error", ErrorMessage, "What was sent was not done; the connection stays."),
 )

@@ -89,8 +89,8 @@ REFERENCE = Reference(
     RECEIVED,
     SENT,
     closes={
-        1011: "the session cannot be joined; an `error` before it says so",
-        1013: "the session is too busy now; an `error` before it says when to come back",
+        1011: "the session cannot be joined (an `error` before it says so)",
+        1013: "the session is too busy now (an `error` before it says when to come back)",
         4008: "too much was sent before the session was joined",
     },
     query=Query,

@@ -113,9 +113,9 @@ REFERENCE = Reference(
     SENT,
     closes={
         1000: "somebody has disconnected the session's devices (`DELETE /api/stream/disconnect/…`)",
-        1008: "the session cannot be joined by this dialect; an `error` before it says so",
-        1011: "the session cannot be joined; an `error` before it says why",
-        1013: "the session is too busy now; an `error` before it says when to come back",
+        1008: "the session cannot be joined by this dialect (an `error` before it says so)",
+        1011: "the session cannot be joined (an `error` before it says why)",
+        1013: "the session is too busy now (an `error` before it says when to come back)",
         4008: "too much was sent before the session was joined",
     },
     query=Query,
