@@ -21,6 +21,7 @@ from eventstore.recorder import IDENTITY, TABLE, LogDatastore, LogRecorder, Pers
 from eventstore.scribe import ProcessScribe
 from eventstore.sqlite import SQLiteStore
 from eventstore.subscription import Tail
+from eventstore.uris import has_tail, is_folder_writable, reading_uri, uri
 from eventstore.writer import ThreadScribe, Writer
 
 LAST_BATCH = 5.0
@@ -42,13 +43,13 @@ async def open_sqlite(
     path = await trio.to_thread.run_sync(path.resolve)  # one lock for one file, by whatever name
     async with _sole_writer(path) as lock:
         await trio.to_thread.run_sync(_refuse_foreign, path)
-        datastore = LogDatastore(_uri(path, "rwc"), lock_timeout=lock_timeout)
+        datastore = LogDatastore(uri(path, "rwc"), lock_timeout=lock_timeout)
         try:
             recorder = LogRecorder(datastore)
             epoch, head = await trio.to_thread.run_sync(_prepare, datastore, recorder, path)
             tail = Tail(head)
             by_thread = partial(ThreadScribe, Committer(recorder, partial(connect, datastore)))
-            scribe = ProcessScribe(_uri(path, "rw"), lock_timeout, lock) if apart else by_thread()
+            scribe = ProcessScribe(uri(path, "rw"), lock_timeout, lock) if apart else by_thread()
             writer = Writer(scribe, tail)
             async with _finishing(SQLiteStore(datastore, epoch, tail, writer)) as store, _running(writer):
                 yield store
@@ -65,7 +66,7 @@ async def open_sqlite_read_only(path: Path) -> AsyncIterator[SQLiteStore]:
     """
     if not await trio.to_thread.run_sync(_refuse_foreign, path):
         raise StoreUnavailable(f"there is no log at {path}; name one with --store sqlite:///PATH")
-    datastore = LogDatastore(await trio.to_thread.run_sync(_reading_uri, path))
+    datastore = LogDatastore(await trio.to_thread.run_sync(reading_uri, path))
     try:
         epoch, head = await trio.to_thread.run_sync(_identify, datastore, path)
         async with _finishing(SQLiteStore(datastore, epoch, Tail(head), None)) as store:
@@ -103,26 +104,6 @@ async def _run(writer: Writer) -> None:
         await writer.run()
 
 
-def _uri(path: Path, mode: str) -> str:
-    """The file as SQLite wants it named, whatever characters its path has. Mode "ro" or "rwc"."""
-    return f"{path.absolute().as_uri()}?mode={mode}"
-
-
-def _reading_uri(path: Path) -> str:
-    """For a reader SQLite puts an index beside the file; where it may not, it must be told that nobody writes to it."""
-    return _uri(path, "ro") if _is_folder_writable(path) or _has_tail(path) else f"{_uri(path, 'ro')}&immutable=1"
-
-
-def _is_folder_writable(path: Path) -> bool:
-    return os.access(path.resolve().parent, os.W_OK)
-
-
-def _has_tail(path: Path) -> bool:
-    """Whether events are in the write-ahead log that are not in the file: it is open, or was not closed cleanly."""
-    tail = path.resolve().with_name(f"{path.resolve().name}-wal")
-    return tail.exists() and tail.stat().st_size > 0
-
-
 def _refuse_foreign(path: Path) -> bool:
     """Before anything is written: what is there already must be a log. Whether there is. Raises StoreUnavailable."""
     if not path.exists():
@@ -130,7 +111,7 @@ def _refuse_foreign(path: Path) -> bool:
     if path.is_dir():
         raise StoreUnavailable(f"{path} is a folder, and no Callboard log")
     try:
-        with closing(sqlite3.connect(_reading_uri(path), uri=True)) as connection:
+        with closing(sqlite3.connect(reading_uri(path), uri=True)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.Error as fault:
         raise StoreUnavailable(_complaint(path, fault)) from fault
@@ -144,7 +125,7 @@ def _complaint(path: Path, fault: sqlite3.Error) -> str:
     # The lower byte of the code is its kind (sqlite.org/rescode.html); other faults than SQLite's own have none.
     if getattr(fault, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
         return f"{path} is not a Callboard log: {fault}"
-    if _has_tail(path) and not _is_folder_writable(path):
+    if has_tail(path) and not is_folder_writable(path):
         reason = f"its newest events are in {path.name}-wal, and to read those its folder must be writable"
         return f"the log {path} cannot be read: {reason}; copy both files into a folder of yours and read them there"
     return f"the log {path} cannot be read: {fault}; see that you may read it, and what begins like it in its folder"

@@ -1,0 +1,146 @@
+"""Questions to a log: each filter finds what holds, in order, page after page, by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from core.conversation import MessageSaid, Role, Say
+from core.decider import CommandRejected
+from core.identifiers import Category, StreamName
+from core.messages import Decision, Recorded, Stamp
+from core.ports import StoreUnavailable
+from eventstore.audit import AuditLog, BadCursor, Entry, Filters
+from eventstore.codec import events
+from eventstore.opening import open_sqlite
+from tests.eventstore.logs import stream, whole
+
+TALKS = (stream("a"), stream("b"), StreamName.of(Category.SESSION, "a"))
+SAYINGS = ("Hello there", "the café is open", "good-bye, all", "hello again", "a needle in the hay")
+
+
+def decision(n: int) -> Decision:
+    stamp = Stamp(
+        correlation_id=f"correlation-{n // 3}",
+        time=1_000 + 10 * n,
+        command_id=f"command-{n}",
+        causation_id=None if n % 4 else f"{TALKS[0]}@1",
+        principal=f"person-{n % 3}",
+        origin=f"boot.{n % 5}",
+    )
+    text = SAYINGS[n % len(SAYINGS)]
+    if n % 7 == 0:
+        return Decision(stamp, Say("m", "r", f"{text} in vain"), (CommandRejected("busy", "come back later"),))
+    said = tuple(MessageSaid(f"m-{n}-{part}", Role.USER, f"{text} {part}") for part in range(n % 2 + 1))
+    return Decision(stamp, Say("m", "r", text), said)
+
+
+@pytest.fixture
+async def log(path: Path) -> list[Recorded]:
+    """Some sixty events of twenty minutes in three streams."""
+    async with open_sqlite(path) as store:
+        versions = dict.fromkeys(TALKS, 0)
+        for n in range(40):
+            talk = TALKS[n * n % 3]
+            versions[talk] += len(await store.append(talk, [decision(n)], expected_version=versions[talk]))
+        return await whole(store)
+
+
+def is_refusal(record: Recorded) -> bool:
+    return isinstance(record.event, CommandRejected)
+
+
+QUESTIONS: dict[str, tuple[Filters, Callable[[Recorded], bool]]] = {
+    "everything": (Filters(), lambda _: True),
+    "a stream": (Filters(stream=TALKS[1]), lambda it: it.stream == TALKS[1]),
+    "a category": (Filters(category="session"), lambda it: it.stream.category is Category.SESSION),
+    "a name with its version": (Filters(event="conversation.message_said/1"), lambda it: not is_refusal(it)),
+    "a name in any version": (Filters(event="conversation.message_said"), lambda it: not is_refusal(it)),
+    "a principal": (Filters(principal="person-2"), lambda it: it.stamp.principal == "person-2"),
+    "a correlation": (Filters(correlation="correlation-4"), lambda it: it.stamp.correlation_id == "correlation-4"),
+    "a cause": (Filters(causation=f"{TALKS[0]}@1"), lambda it: it.stamp.causation_id is not None),
+    "a connection": (Filters(origin="boot.3"), lambda it: it.stamp.origin == "boot.3"),
+    "a command with all its events": (Filters(command_id="command-9"), lambda it: it.stamp.command_id == "command-9"),
+    "a time": (Filters(since=1_050, until=1_200), lambda it: 1_050 <= it.stamp.time < 1_200),
+    "since a time": (Filters(since=1_300), lambda it: it.stamp.time >= 1_300),
+    "refusals": (Filters(rejected=True), is_refusal),
+    "all but refusals": (Filters(rejected=False), lambda it: not is_refusal(it)),
+    "two that are rare together": (
+        Filters(principal="person-1", origin="boot.2"),
+        lambda it: (it.stamp.principal, it.stamp.origin) == ("person-1", "boot.2"),
+    ),
+    "a stream and a time": (
+        Filters(stream=TALKS[0], until=1_100),
+        lambda it: it.stream == TALKS[0] and it.stamp.time < 1_100,
+    ),
+    "nothing": (Filters(principal="nobody"), lambda _: False),
+    "a name that is in no log": (Filters(event="conversation.never_happened"), lambda _: False),
+    "a stream and what is not in it": (Filters(stream=TALKS[1], category="session"), lambda _: False),
+}
+
+
+async def paged(audit: AuditLog, filters: Filters, limit: int, *, newest_first: bool = False) -> list[Entry]:
+    """All pages, one behind the other."""
+    entries = list[Entry]()
+    page = await audit.page(filters, limit=limit, newest_first=newest_first)
+    while True:
+        assert len(page.entries) <= limit
+        entries += page.entries
+        if page.next_cursor is None:
+            return entries
+        page = await audit.page(filters, limit=limit, newest_first=newest_first, cursor=page.next_cursor)
+
+
+def positions(entries: Sequence[Entry]) -> list[int]:
+    return [entry.position for entry in entries]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_a_question_is_answered_with_what_holds_in_either_direction(
+    question: str, log: list[Recorded], path: Path
+) -> None:
+    filters, holds = QUESTIONS[question]
+    expected = [record.position for record in log if holds(record)]
+    audit = AuditLog(path)
+    assert positions(await paged(audit, filters, 4)) == expected
+    assert positions(await paged(audit, filters, 3, newest_first=True)) == expected[::-1]
+    assert await audit.count(filters) == (len(expected), True)
+    assert [entry.position async for batch in audit.walk(filters) for entry in batch] == expected
+    audit.close()
+
+
+async def test_an_entry_has_all_that_the_log_says_of_an_event(log: list[Recorded], path: Path) -> None:
+    record = log[10]
+    (entry,) = (await AuditLog(path).page(Filters(), limit=11)).entries[10:]
+    assert (entry.position, entry.stream, entry.version) == (record.position, record.stream, record.version)
+    assert events.decode(entry.event, entry.payload) == record.event
+    assert entry.principal == record.stamp.principal
+    assert entry.time == record.stamp.time
+    assert len(entry.hash) == 64
+
+
+async def test_a_cursor_belongs_to_its_question_and_its_direction(log: list[Recorded], path: Path) -> None:
+    audit = AuditLog(path)
+    cursor = (await audit.page(Filters(), limit=2)).next_cursor
+    for filters, newest_first in ((Filters(rejected=True), False), (Filters(), True)):
+        with pytest.raises(BadCursor, match="another question"):
+            await audit.page(filters, cursor=cursor, newest_first=newest_first)
+    for nonsense in ("", "é", "AAAA", "x" * 5000):
+        with pytest.raises(BadCursor):
+            await audit.page(Filters(), cursor=nonsense)
+
+
+async def test_a_count_ends_at_what_was_asked_for(log: list[Recorded], path: Path) -> None:
+    assert await AuditLog(path).count(Filters(), at_most=7) == (7, False)
+
+
+async def test_a_walk_ends_where_it_was_told_to(log: list[Recorded], path: Path) -> None:
+    walked = [entry.position async for batch in AuditLog(path).walk(Filters(), after=3, until=9) for entry in batch]
+    assert walked == [4, 5, 6, 7, 8, 9]
+
+
+async def test_a_log_that_is_not_there_is_said_to_be_unreadable(path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        await AuditLog(path).page(Filters())
