@@ -16,8 +16,10 @@ from msgspec import json
 
 from adapters import bootstrap
 from adapters.config import SETTINGS, from_environment
+from adapters.gateways.offline_partner import OfflinePartner
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits
+from adapters.serving import web_settings
 from adapters.setting_values import TAKEN_SEGMENTS
 from adapters.web.retell import digest_of
 from adapters.web.settings import WebSettings
@@ -300,6 +302,11 @@ async def test_a_model_that_says_nothing_is_apologised_for_when_its_time_is_over
     patience = {"CALLBOARD_RESPONSE_TIMEOUT": "0.2"}
     async with model_server.serving((STREAM, FOREVER)) as model, serving(**asking(model), **patience) as server:
         assert "sorry" in (await answer_of(server))[-1]
+
+
+def test_a_request_waits_for_an_answer_for_as_long_as_a_model_may_take() -> None:
+    settings = from_environment({"CALLBOARD_RESPONSE_TIMEOUT": "70"}, {})
+    assert web_settings(settings, OfflinePartner()).response_timeout == 70.0
 
 
 async def test_pieces_of_an_answer_are_told_as_often_as_is_said() -> None:
