@@ -19,7 +19,7 @@ from adapters.config import SETTINGS, from_environment
 from adapters.gateways.offline_partner import OfflinePartner
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits
-from adapters.serving import web_settings
+from adapters.serving import server_limits, web_settings
 from adapters.setting_values import TAKEN_SEGMENTS
 from adapters.web.retell import digest_of
 from adapters.web.settings import WebSettings
@@ -253,6 +253,13 @@ async def test_a_session_nobody_uses_expires() -> None:
             await trio.sleep(0.2)
             async with server.connect(f"/ws?session_id={id}") as socket:
                 assert ((await told(socket, {"type": "ping"}))["session_id"] == id) is is_same
+
+
+def test_channels_have_a_silence_limit_of_their_own() -> None:
+    for written, of_all, of_channels in (({}, 90.0, 120.0), ({"CALLBOARD_SILENCE_LIMIT": "7"}, 7.0, 7.0)):
+        settings = from_environment(written, {})
+        assert server_limits(settings).link.silence_limit == of_all
+        assert web_settings(settings, OfflinePartner()).silence_limits == {"channels": of_channels}
 
 
 async def test_silence_is_borne_longer_from_some_dialects(start: Start) -> None:

@@ -20,6 +20,9 @@ from tests.adapters.web.conftest import Socket, connected_to
 
 STANDARD = {"CALLBOARD_BIND": "127.0.0.1:0", "CALLBOARD_STORE": "memory:", "CALLBOARD_GRACEFUL_TIMEOUT": "0.4"}
 
+PATIENCE = 30.0
+"""Seconds; what is imported when a model is first asked takes some on a busy machine."""
+
 
 @dataclass
 class Whole:
@@ -49,7 +52,7 @@ async def say(socket: Socket, frame: Any) -> None:
 
 async def heard(socket: Socket) -> Any:
     """The next frame, whatever its dialect."""
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE):
         return json.decode(await socket.wire.get_message())
 
 
@@ -60,7 +63,7 @@ async def serving(**written: str) -> AsyncIterator[Whole]:
     with the_interpreter_as_it_was():
         async with trio.open_nursery() as nursery:
             urls = await nursery.start(bootstrap.serve, settings, shutdown)
-            async with httpx.AsyncClient(base_url=urls[0], timeout=5.0) as http:
+            async with httpx.AsyncClient(base_url=urls[0], timeout=PATIENCE) as http:
                 yield Whole(urls, http, shutdown)
             shutdown.set()
 
