@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import jwt
 import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -150,6 +151,59 @@ def least_body(document: dict[str, Any], operation: dict[str, Any]) -> dict[str,
         return {}
     schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
     return dict.fromkeys(schema["required"], "idle")
+
+
+async def every(app: QuartTrio, document: dict[str, Any], data: bytes = b"", **headers: str) -> set[tuple[str, str]]:
+    """Ask every operation the same. Which they are."""
+    client: Any = app.test_client()
+    asked = set[tuple[str, str]]()
+    for method, path, _ in operations(document):
+        # What the query says ends an event stream before it begins.
+        url = re.sub(r"{\w+}", "x", path) + "?after=now&limit=few&message_count=many"
+        await client.open(url, method=method, data=data, headers={"Host": "localhost", **headers})
+        asked.add((method, path))
+    return asked
+
+
+def seen(traffic: Traffic, status: int) -> set[tuple[str, str]]:
+    return {(method, path) for method, path, answered in traffic.seen if answered == status}
+
+
+def declaring(document: dict[str, Any], status: int) -> set[tuple[str, str]]:
+    return {(method, path) for method, path, it in operations(document) if str(status) in it["responses"]}
+
+
+async def test_every_operation_refuses_strangers_as_described(
+    whole: QuartTrio, document: dict[str, Any], traffic: Traffic
+) -> None:
+    assert await every(whole, document, Host="elsewhere.example") == seen(traffic, 403)
+
+
+async def test_every_operation_refuses_a_body_too_large_as_described(
+    whole: QuartTrio, document: dict[str, Any], traffic: Traffic
+) -> None:
+    whole.config["MAX_CONTENT_LENGTH"] = 8192
+    await every(whole, document, b"x" * 8193)
+    assert seen(traffic, 413) == declaring(document, 413) != set()
+
+
+async def test_every_operation_names_what_is_wrong_as_described(
+    whole: QuartTrio, document: dict[str, Any], traffic: Traffic
+) -> None:
+    await every(whole, document, b"{", **{"Last-Event-ID": "nonsense", "Idempotency-Key": "k" * 129})
+    # Whether there is such a stream is asked before what of it is wanted.
+    assert seen(traffic, 422) == declaring(document, 422) - {("GET", "/api/log/streams/{name}")} != set()
+
+
+async def test_every_operation_is_limited_as_described(document: dict[str, Any], traffic: Traffic) -> None:
+    limits = {"CALLBOARD_PRINCIPAL_RATE_LIMIT": "0.001", "CALLBOARD_PRINCIPAL_RATE_BURST": "1"}
+    auth = {"CALLBOARD_AUTH": "jwt", "CALLBOARD_JWT_SECRET": SECRET, "CALLBOARD_TEST_ENDPOINTS": "yes"}
+    settings = from_environment({**auth, **limits}, {})
+    token = jwt.encode({"sub": "ada"}, SECRET, "HS256")
+    async with open_unserved(settings) as app:
+        await app.test_client().get("/health", headers={"Authorization": f"Bearer {token}"})
+        await every(app, document, Authorization=f"Bearer {token}")
+    assert seen(traffic, 429) == declaring(document, 429) != set()
 
 
 # --- that disagreement is seen ------------------------------------------------------------------------------------
