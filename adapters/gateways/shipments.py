@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,8 @@ from core.shipping import Address, Dimensions, LabelOrder, Parcel, Rate, Route
 
 MAX_TEXT = 200
 """Characters of one part of an address."""
+TOO_MUCH = 1_000_000
+"""No parcel has such a weight or dimension, in pounds or inches."""
 
 
 class Unfit(ValueError):
@@ -95,6 +96,8 @@ def _zip(parameters: Mapping[str, Any], name: str) -> str:
 
 def _number(parameters: Mapping[str, Any], name: str, shown: str) -> float:
     number = parameters.get(name)
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1e6 or math.isnan(number):
+    if isinstance(number, bool) or not isinstance(number, int | float) or not number > 0:  # nor is NaN
         raise Unfit(f"{shown} must be a number above 0")
+    if number >= TOO_MUCH:
+        raise Unfit(f"{shown} must be below {TOO_MUCH}")
     return float(number)

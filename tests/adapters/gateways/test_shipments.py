@@ -41,6 +41,7 @@ def test_a_route_is_read_under_the_names_the_asker_uses() -> None:
         ({"from_zip": "9" * 201}, "from_zip must be a text"),
         ({"to_zip": ["04530"]}, "to_zip must be a text"),
         ({"weight": float("nan")}, "weight must be a number above 0"),
+        ({"weight": 10**400}, "weight must be below 1000000"),
         ({"pickup_requested": "yes"}, "pickup_requested must be true or false"),
         ({"dimensions": [1, 2, 3]}, "dimensions must be an object"),
         ({"dimensions": {"length": 1, "width": 2}}, "dimensions.height must be a number above 0"),
