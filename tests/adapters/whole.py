@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 import trio
 from msgspec import json
 
@@ -60,21 +59,10 @@ async def heard(socket: Socket) -> Any:
 async def serving(**written: str) -> AsyncIterator[Whole]:
     """A server with these settings, by their variables; where nothing is said, on a free port and a log in memory."""
     settings, shutdown = from_environment({**STANDARD, **written}, {}), trio.Event()
-    with the_interpreter_as_it_was():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "settle_interpreter", lambda: None)  # a setting of the whole process
         async with trio.open_nursery() as nursery:
             urls = await nursery.start(bootstrap.serve, settings, shutdown)
             async with httpx.AsyncClient(base_url=urls[0], timeout=PATIENCE) as http:
                 yield Whole(urls, http, shutdown)
             shutdown.set()
-
-
-@contextmanager
-def the_interpreter_as_it_was() -> Iterator[None]:
-    """Afterwards; the server settles it for a process of its own."""
-    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
