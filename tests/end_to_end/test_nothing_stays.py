@@ -28,7 +28,7 @@ from tests.end_to_end.lives import CONVERSATIONS, LIVES, PATIENCE, Life, Site
 
 LIVED = int(os.environ.get("CALLBOARD_LIVES", "4"))
 """Lives of each kind in a wave."""
-AT_ONCE = 60
+AT_ONCE = 26
 ROW = 2000
 """Bytes that the board may keep of a conversation."""
 SLACK = 500_000
