@@ -308,7 +308,8 @@ async def test_the_language_model_that_is_named_is_asked_with_the_key() -> None:
 async def test_a_model_that_says_nothing_is_apologised_for_when_its_time_is_over() -> None:
     patience = {"CALLBOARD_RESPONSE_TIMEOUT": "0.2"}
     async with model_server.serving((STREAM, FOREVER)) as model, serving(**asking(model), **patience) as server:
-        assert "sorry" in (await answer_of(server))[-1]
+        with trio.fail_after(20):  # less than a model gets by default
+            assert "sorry" in (await answer_of(server))[-1]
 
 
 def test_a_request_waits_for_an_answer_for_as_long_as_a_model_may_take() -> None:
