@@ -36,13 +36,17 @@ class Began(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """What came of a client. `began` is the position it was subscribed at, or a later one."""
+    """What came of a client. `began` is the position it was subscribed at, or a later one.
+
+    `dropped` and `unsure` are the numbers of the last that were, `dropped_count` is how many were.
+    """
 
     began: int
     losses: int
     gaps: int
     heard: list[Note] = []
     published: int = 0
+    dropped_count: int = 0
     dropped: list[int] = []
     unsure: list[int] = []
 
@@ -115,7 +119,9 @@ class Mouth(Client):
             await manager.flushed()
         await manager.close()
         dropped, unsure = ([payload["number"] for payload in lost] for lost in (manager.dropped, manager.unsure))
-        return Report(self.began, manager.losses, manager.gaps, [], self._published, dropped, unsure)
+        return Report(
+            self.began, manager.losses, manager.gaps, [], self._published, manager.dropped_count, dropped, unsure
+        )
 
 
 async def main(*arguments: str) -> None:

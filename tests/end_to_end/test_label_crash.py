@@ -65,7 +65,7 @@ async def session_of(server: Server) -> str:
 
 
 class CountingCarrier:
-    """A carrier over HTTP that loses the first answer of each; buying again with a key gives what was bought with it."""
+    """A carrier over HTTP that loses its first answer to each key; who asks again gets what was bought with it."""
 
     def __init__(self) -> None:
         self.bought: dict[str, str] = {}

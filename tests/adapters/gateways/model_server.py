@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
 import msgspec
 import trio
@@ -65,15 +66,21 @@ async def read_request(stream: trio.SocketStream) -> bytes:
     while b"\r\n\r\n" not in request:
         request += await stream.receive_some()
     head, _, body = request.partition(b"\r\n\r\n")
-    [length] = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
     while len(body) < length:
         body += await stream.receive_some()
     return head + b"\r\n\r\n" + body
 
 
+def serving(*answers: Sequence[Move]) -> AbstractAsyncContextManager[ModelServer]:
+    return run(ModelServer(*answers))
+
+
+S = TypeVar("S", bound=ModelServer)
+
+
 @asynccontextmanager
-async def serving(*answers: Sequence[Move]) -> AsyncIterator[ModelServer]:
-    server = ModelServer(*answers)
+async def run(server: S) -> AsyncIterator[S]:
     async with trio.open_nursery() as nursery:
         [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
         server.port = listener.socket.getsockname()[1]
