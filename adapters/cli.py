@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
@@ -23,13 +24,15 @@ from typer.exceptions import TyperException
 
 from adapters import history, logs
 from adapters.cli_ask import NotAsked, ask
+from adapters.cli_check import check
+from adapters.cli_options import DEFAULT_STORE, WIDTH, AsJSON, Store, Stream, address, out
 from adapters.cli_reference import reference_app
 from adapters.cli_users import user_app
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
 from adapters.demo import DemoFailed
 from adapters.migration import NotMigrated, migrate_at
 from adapters.server.groups import sole
-from adapters.setting_values import StoreAddress, Unusable, parse_store
+from adapters.setting_values import Unusable
 from core.identifiers import MalformedStreamName
 from core.ports import StoreUnavailable
 
@@ -43,18 +46,6 @@ log_app = typer.Typer(no_args_is_help=True, help="Look into the log.")
 app.add_typer(log_app, name="log")
 app.add_typer(user_app, name="user")
 app.add_typer(reference_app, name="reference")
-
-WIDTH = 140
-"""Columns where the output is no terminal and so has no width of its own."""
-
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else WIDTH)
-
-Store = Annotated[str, typer.Option("--store", envvar="CALLBOARD_STORE", help="The log: sqlite:///PATH", metavar="URL")]
-Stream = Annotated[
-    str, typer.Argument(help="A stream, e.g. conversation-<id>; an id alone means a conversation", show_default=False)
-]
-AsJSON = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs")]
-DEFAULT_STORE = "sqlite:///callboard.db"
 
 log = structlog.get_logger("callboard")
 
@@ -151,13 +142,6 @@ def callboard(
 
 def run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return trio.run(work)
-
-
-def address(text: str) -> StoreAddress:
-    try:
-        return parse_store(text)
-    except Unusable as unusable:
-        raise BadSetting((f"--store: {unusable}",)) from None
 
 
 # --- serve ------------------------------------------------------------------------------------------------------
@@ -263,6 +247,9 @@ def verify(
         sys.exit(1)
 
 
+app.command()(check)
+
+
 @app.command()
 def migrate(
     session_id: Annotated[str, typer.Argument(help="The session_id of a legacy conversation", show_default=False)],
@@ -278,11 +265,16 @@ def migrate(
 @app.command()
 def demo(
     pace: Annotated[float, typer.Option(help="Seconds to pause between the scenes", min=0.0)] = 0.4,
+    keep: Annotated[
+        Path | None, typer.Option(help="Leave the log in this file, to look into it", show_default=False)
+    ] = None,
 ) -> None:
     """Show it all on a real server, in every dialect: talk, err, interrupt, be written down, kill -9, come back."""
     from adapters.demo import story  # only this command needs it
 
-    run(lambda: story.tell(Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH), pace))
+    if keep is not None and keep.exists():
+        raise Unusable(f"--keep: {keep} is there already; name a new file")
+    run(lambda: story.tell(Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH), pace, keep))
 
 
 if __name__ == "__main__":

@@ -88,10 +88,15 @@ async def _follow(store: SQLiteStore, position: int, show: Callable[[Iterable[Re
             show(batch)
 
 
+def no_stream(stream: StreamName) -> NoSuchHistory:
+    """What to raise for a stream that is not in the log."""
+    return NoSuchHistory(f"the log has no stream {stream}; `callboard log tail` shows which there are")
+
+
 async def _read(store: SQLiteStore, stream: StreamName) -> list[Recorded]:
     records = await store.read_stream(stream)
     if not records:
-        raise NoSuchHistory(f"the log has no stream {stream}; `callboard log tail` shows which there are")
+        raise no_stream(stream)
     return records
 
 

@@ -33,11 +33,11 @@ FIRST = "Hello! I went sailing yesterday, and the wind was stronger than we thou
 SECOND = "My brother was afraid of the waves, but he wants to come again on Sunday."
 
 
-async def tell(console: Console, pace: float) -> None:
-    """Tell it all. Raises DemoFailed as soon as something is not as promised."""
+async def tell(console: Console, pace: float, kept: Path | None = None) -> None:
+    """Tell it all; the log stays where it is to be `kept`. Raises DemoFailed once something is not as promised."""
     with tempfile.TemporaryDirectory(prefix="callboard-demo-", ignore_cleanup_errors=True) as folder:
         with trio.move_on_after(LONGEST) as scope:
-            await Story(console, pace, Path(folder) / "callboard.db").tell()
+            await Story(console, pace, kept or Path(folder) / "callboard.db").tell()
         if scope.cancelled_caught:
             raise DemoFailed(f"the demo did not end within {LONGEST:.0f} s")
 

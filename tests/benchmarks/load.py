@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import trio
@@ -19,7 +20,7 @@ from actors.backoff import Backoff
 from actors.system import System, SystemSettings, open_system
 from adapters.bootstrap import DECIDERS
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
-from core.conversation import ConversationOpened, InterimHeard, OpenConversation, UpdateTranscript
+from core.conversation import InterimHeard, OpenConversation, UpdateTranscript, conversation
 from core.identifiers import Category, StreamName
 from core.messages import Accepted, Outcome
 from core.ports import EventStore
@@ -141,9 +142,7 @@ def rows(streams: int, count: int) -> list[Row]:
     clock, ids = SystemClock(), TimeOrderedIdentifiers()
     names = [f"conversation-{uuid4()}" for _ in range(streams)]
     name, body = events.encode(InterimHeard(TEXT))
-    command = b'{"name":"%s","body":%s}' % tuple(
-        part.encode() if isinstance(part, str) else part for part in commands.encode(UpdateTranscript(interim=TEXT))
-    )
+    command = _said(UpdateTranscript(interim=TEXT))
     made, head = [], GENESIS
     for n in range(count):
         stamp = (clock.now(), ids.new(), None, ids.new(), "anonymous", "bench.1")
@@ -151,6 +150,11 @@ def rows(streams: int, count: int) -> list[Row]:
         head = link(head, columns)
         made.append((*columns, head))
     return made
+
+
+def _said(command: Any) -> bytes:
+    name, body = commands.encode(command)
+    return b'{"name":"%s","body":%s}' % (name.encode(), body)
 
 
 def raw_connection(path: Path) -> sqlite3.Connection:
@@ -200,13 +204,15 @@ def filled(path: Path, count: int, streams: int) -> list[str]:
 
 
 def _history(count: int, streams: int) -> list[Row]:
-    opened_name, opened_body = events.encode(ConversationOpened("friendly_neutral", "daily", None, "ada", "api"))
+    opening = OpenConversation(user_id="ada")
+    (opened,) = conversation.decide(conversation.initial, opening)  # type: ignore[misc]  # nothing speaks against it
+    opened_name, opened_body = events.encode(opened)
     made, head = [], GENESIS
     for row in rows(streams, count):
-        position, stream, version, name, body, *rest, _ = row
+        position, stream, version, name, body, *rest, command, _ = row
         if version == 1:
-            name, body = opened_name, opened_body
-        columns = (position, stream, version, name, body, *rest)
+            name, body, command = opened_name, opened_body, _said(opening)
+        columns = (position, stream, version, name, body, *rest, command)
         head = link(head, columns)
         made.append((*columns, head))
     return made

@@ -1,0 +1,66 @@
+"""The log as the decisions it is made of: each command with the events it led to, stream by stream.
+
+For readers that look at all of a log and may share the work between processes: plain connections, no event loop.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from core.identifiers import StreamName
+from eventstore.codec import Undecodable, UnknownName, commands, events
+from eventstore.recorder import TABLE
+from eventstore.uris import reading_uri
+
+Group = tuple[Any, tuple[Any, ...]]
+"""A command (None where the log has none) and its events."""
+
+
+class _Command(Struct):
+    name: str
+    body: Raw
+
+
+_to_command = Decoder(_Command).decode
+
+
+class Unreadable(Exception):
+    """A row that this version of Callboard cannot read; the message says which and why."""
+
+
+def streams(path: Path) -> list[tuple[str, int]]:
+    """Every stream with the number of its events, by name."""
+    with closing(sqlite3.connect(reading_uri(path), uri=True)) as connection:
+        query = f"SELECT originator_id, COUNT(*) FROM {TABLE} GROUP BY originator_id ORDER BY originator_id"
+        return connection.execute(query).fetchall()
+
+
+def decisions(connection: sqlite3.Connection, stream: str) -> Iterator[Group]:
+    """The stream's decisions in their order, read as they are asked for. Raises Unreadable."""
+    query = f"SELECT topic, state, command, originator_version FROM {TABLE} WHERE originator_id = ? "
+    command, recorded, reached = None, list[Any](), 0
+    try:
+        for name, state, said, version in connection.execute(query + "ORDER BY originator_version", (stream,)):
+            reached = version
+            if said is not None and recorded:
+                yield command, tuple(recorded)
+                command, recorded = None, []
+            if said is not None:
+                command = _decoded(said)
+            recorded.append(events.decode(name, state))
+    except (UnknownName, Undecodable) as reason:
+        raise Unreadable(f"{StreamName(stream)}@{reached}: {reason}") from reason
+    if recorded:
+        yield command, tuple(recorded)
+
+
+def _decoded(said: str) -> Any:
+    command = _to_command(said)
+    return commands.decode(command.name, bytes(command.body))
