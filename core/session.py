@@ -81,6 +81,13 @@ LABEL_KEYS = ("tracking_number", "carrier", "label_url", "qr_code", "estimated_d
 """What of a label all devices of the session are shown."""
 
 
+class Question(StrEnum):
+    """What a session can be asked without anything being done for it."""
+
+    PING = "ping"
+    STATE = "state"
+
+
 class Media(Struct, frozen=True, gc=False):
     """Bytes in the blob store. `size` in bytes; `digest` is their SHA-256 in hex."""
 
@@ -181,6 +188,13 @@ class UpdateContext(Struct, frozen=True):
     content: Any = None
 
 
+class ShareAnswer(Struct, frozen=True, gc=False):
+    """All devices are to get the answer to this question, not only the one that asked. `request_id` is the asker's."""
+
+    question: Question
+    request_id: str
+
+
 class SetValue(Struct, frozen=True):
     key: str
     value: Any
@@ -246,7 +260,7 @@ ANSWERS: dict[RequestKind, tuple[type, type]] = {
 Requesting = RequestToolCall | RequestRates | RequestTranscription
 Settling = SucceedToolCall | FailToolCall | QuoteRates | FailRates | SucceedTranscription | FailTranscription
 Departing = LeaveDevice | LoseDevices | DisconnectDevices
-Acting = UpdateContext | SetValue | Chat | ReceiveMedia | RelaySignal | ReportPeer
+Acting = UpdateContext | ShareAnswer | SetValue | Chat | ReceiveMedia | RelaySignal | ReportPeer
 Command = OpenSession | JoinDevice | Departing | Requesting | Settling | Acting | ExpireSession
 
 
@@ -350,6 +364,13 @@ class ContextUpdated(Struct, frozen=True):
     at: int | None
 
 
+class AnswerShared(Struct, frozen=True, gc=False):
+    """All devices get the answer to this question. What it says is the state at this event; asking is no activity."""
+
+    question: Question
+    request_id: str
+
+
 class ValueSet(Struct, frozen=True):
     key: str
     value: Any
@@ -409,8 +430,8 @@ Settled = (
 )  # fmt: skip
 Acted = ContextUpdated | ValueSet | ChatSaid | MediaReceived | SignalRelayed | PeerChanged
 Event = (
-    SessionOpened | DeviceJoined | DeviceLeft | DevicesDisconnected | Requested | RequestRepeated | Settled | Acted
-    | SessionExpired
+    SessionOpened | DeviceJoined | DeviceLeft | DevicesDisconnected | Requested | RequestRepeated | Settled
+    | AnswerShared | Acted | SessionExpired
 )  # fmt: skip
 
 
@@ -725,6 +746,8 @@ def _act(state: Session, command: Acting) -> tuple[Event, ...] | Rejected:
     match command:
         case UpdateContext(text, request_id, now, content):
             return _too_large((text, content)) or (ContextUpdated(text, request_id, content, now),)
+        case ShareAnswer(question, request_id):
+            return (AnswerShared(question, request_id),)
         case SetValue(key, value, now):
             if key not in state.values and len(state.values) >= MAX_VALUES:
                 return Rejected("too_many", f"a session has at most {MAX_VALUES} values")
@@ -770,6 +793,8 @@ def evolve(state: Session, event: Event) -> Session:
             | TranscriptionFailed()
         ):  # fmt: skip
             return _evolve_settled(state, event)
+        case AnswerShared():
+            return state
         case SessionExpired():
             return replace(state, expired=True, devices=(), peers={}, audio=(), open=(), settled=(), values={})
         case _:

@@ -174,6 +174,7 @@ def session_command(state: sessions.Session, choose: Choices) -> Any:
             return choose.of(
                 sessions.UpdateContext("hint", "q", now, choose.mapping()), sessions.Chat(choose.text(), now),
                 sessions.SetValue(choose.text(), choose.mapping(), now),
+                sessions.ShareAnswer(choose.of(*sessions.Question), "q"),
                 sessions.RelaySignal(choose.of(*sessions.Signal), choose.mapping(), now),
                 sessions.OpenSession(choose.of("ann", "bob"), "shipping", now),
             )  # fmt: skip

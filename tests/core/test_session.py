@@ -16,6 +16,7 @@ from core.session import (
     MAX_TEXT,
     MAX_VALUES,
     TOOLS,
+    AnswerShared,
     Chat,
     ChatSaid,
     Command,
@@ -40,6 +41,7 @@ from core.session import (
     OpenSession,
     PeerChanged,
     PeerState,
+    Question,
     QuoteRates,
     RatesFailed,
     RatesQuoted,
@@ -57,6 +59,7 @@ from core.session import (
     SessionExpired,
     SessionOpened,
     SetValue,
+    ShareAnswer,
     Signal,
     SignalRelayed,
     SucceedToolCall,
@@ -121,8 +124,12 @@ def test_somebody_elses_session_is_as_good_as_unknown(user: str, via: str) -> No
 
 
 @pytest.mark.parametrize(
-    "command", [JoinDevice("b.1", "ann", "shipping", 1), Chat("x", 1), SetValue("a", 1, 1), label_call()]
-)
+    "command",
+    [
+        JoinDevice("b.1", "ann", "shipping", 1), Chat("x", 1), SetValue("a", 1, 1), label_call(),
+        ShareAnswer(Question.PING, "q1"),
+    ],
+)  # fmt: skip
 def test_nothing_can_be_asked_of_an_unknown_session(command: Command) -> None:
     given(session).when(command).rejected("session_not_found")
 
@@ -364,6 +371,17 @@ def test_a_contextual_update_and_a_chat_message_are_activity() -> None:
         .when(UpdateContext("hint", "q1", 300, {"a": 1})).then(ContextUpdated("hint", "q1", {"a": 1}, 300))
         .leads_to(last_active=300)
         .when(Chat("Hello", 400)).then(ChatSaid("Hello", 400)).leads_to(last_active=400)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("question", Question)
+def test_an_answer_all_devices_get_is_nobodys_activity(question: Question) -> None:
+    (
+        given(session, OPENED, JOINED, ValueSet("step", 1, 300))
+        .when(ShareAnswer(question, "q1")).then(AnswerShared(question, "q1"))
+        .leads_to(last_active=300, values={"step": 1}, devices=("b.1",))
+        .when(LeaveDevice("b.1", 400)).wants(ExpireAt(400 + HOUR))
+        .when(ExpireSession(400 + HOUR)).when(ShareAnswer(question, "q2")).rejected("session_expired")
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from core.messages import Accepted
 from core.session import (
     Command,
     ExpireSession,
+    Question,
     RatesRequested,
     Request,
     RequestKind,
@@ -17,6 +18,7 @@ from core.session import (
     RequestRepeated,
     RequestToolCall,
     Session,
+    ShareAnswer,
     ToolCallRequested,
     UpdateContext,
 )
@@ -32,7 +34,7 @@ class Ask(Tell, frozen=True):
 def command_of(asked: Asked, request_id: str, now: int) -> Command:
     """What the actor is told. Looking at a session is the command that changes nothing while a device is there.
 
-    Raises ValueError for a ping, which is nobody's command.
+    Raises ValueError for a ping whose answer nobody else gets, which is nobody's command.
     """
     match asked.request:
         case ToolCall(id, name, parameters):
@@ -42,7 +44,9 @@ def command_of(asked: Asked, request_id: str, now: int) -> Command:
         case ContextNews(text, content):
             return UpdateContext(text, request_id, now, content)
         case StateWanted():
-            return ExpireSession(now)
+            return ShareAnswer(Question.STATE, request_id) if asked.broadcast else ExpireSession(now)
+        case Ping() if asked.broadcast:
+            return ShareAnswer(Question.PING, request_id)
         case Ping():
             raise ValueError("a ping is answered by the connection")
         case _:

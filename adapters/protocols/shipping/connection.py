@@ -24,7 +24,7 @@ from adapters.protocols.shipping.requests import (
 from core.dialect import Close, Handshake, Hear, Listen, Output, Recall, Tell, Write
 from core.identifiers import Category, MalformedStreamName, StreamName
 from core.messages import Accepted, Busy, Outcome, Refused, Unavailable
-from core.session import ExpireSession, JoinDevice, LeaveDevice, OpenSession, Session
+from core.session import ExpireSession, JoinDevice, LeaveDevice, OpenSession, Session, ShareAnswer, UpdateContext
 
 DIALECT = "shipping"
 MAX_HELD = 64
@@ -198,20 +198,23 @@ class ShippingConnection:
             said = frames.error(fault.message, fault.original)
             return (self._write(said, now, fault.request_id or self._new_request_id(), fault.command_id),)
         request_id = asked.request_id or self._new_request_id()
-        if isinstance(asked.request, Ping):
+        if isinstance(asked.request, Ping) and not asked.broadcast:
             return (self._write(frames.PONG, now, request_id, asked.command_id),)
         return (self._ask(asked, request_id, now, asked.command_id),)
 
     def _ask(self, asked: Asked, request_id: str, now: int, command_id: str | None) -> Ask:
-        """Looking changes nothing, and so is never a repetition. Of updates that are, a session remembers nothing: they
-        are known by an id alone, also where the client's own is their `requestId`."""
+        """Looking changes nothing, and so is never a repetition. Of updates and shared answers that are, a session
+        remembers nothing: they are known by an id alone, also where the client's own is their `requestId`."""
         stream = StreamName.of(Category.SESSION, self._session_id)
-        match asked.request:
-            case StateWanted():
+        command, chosen = command_of(asked, request_id, now), asked.request_id
+        match command:
+            case ExpireSession():
                 command_id = None
-            case ContextNews(text, content) if command_id is None and asked.request_id is not None:
-                command_id = frames.derived_id(asked.request_id, text, content)
-        return Ask(stream, command_of(asked, request_id, now), command_id, asked=asked, request_id=request_id)
+            case UpdateContext(text, content=content) if command_id is None and chosen is not None:
+                command_id = frames.derived_id(chosen, text, content)
+            case ShareAnswer(question) if command_id is None and chosen is not None:
+                command_id = frames.derived_id(chosen, frames.NO_TEXT, question)
+        return Ask(stream, command, command_id, asked=asked, request_id=request_id)
 
     def _ask_settled(self, ask: Ask, outcome: Outcome, now: int) -> Sequence[Output]:
         match outcome:
@@ -227,9 +230,15 @@ class ShippingConnection:
                 assert_never(outcome)
 
     def _accepted(self, ask: Ask, outcome: Accepted, now: int) -> Sequence[Output]:
+        """What is shared comes by itself, as to all. Repeated, its sender is answered anew, and what it is told is
+        the state as it is now: an old one never hides a newer one."""
         match ask.asked.request:
+            case StateWanted() | Ping() if ask.asked.broadcast and not outcome.repeated:
+                return ()
             case StateWanted():
                 return (self._answer(ask, frames.session_state(outcome.state), now),)
+            case Ping():
+                return (self._answer(ask, frames.PONG, now),)
             case ContextNews():
                 receipt = self._answer(ask, frames.UPDATE_RECEIVED, now)
                 shown = None if outcome.repeated else frames.render(outcome.records[0], outcome.state)

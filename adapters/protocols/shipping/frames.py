@@ -14,8 +14,10 @@ from adapters.protocols import wire
 from core.dialect import Frame, Reach
 from core.messages import Recorded
 from core.session import (
+    AnswerShared,
     ContextUpdated,
     Event,
+    Question,
     RatesFailed,
     RatesQuoted,
     Request,
@@ -28,6 +30,8 @@ from core.shipping import Rate
 
 DERIVED = "requestId:"
 """What command ids begin with that are made of a `requestId` and the content it came with."""
+NO_TEXT = ""
+"""In place of an update's text, which is never empty, for what is no update."""
 
 _UPDATES = UUID("0c7f3a54-93f4-5d0c-8a55-6d6f3e2a9b11")
 _in_order = Encoder(order="deterministic").encode
@@ -174,8 +178,9 @@ def session_state(state: Session) -> Said:
     return partial(SessionState, record)
 
 
-def show(event: Event) -> Said | None:
-    """The frame of an event; None for what clients do not see, among it all that only `streams` knows."""
+def show(event: Event, state: Session) -> Said | None:
+    """The frame of an event, after which the session is in `state`; None for what clients do not see, among it all that
+    only `streams` knows."""
     match event:
         case ToolCallSucceeded(tool_call_id=id, result=result):
             return tool_result(id, result)
@@ -187,6 +192,8 @@ def show(event: Event) -> Said | None:
             return error(reason, original)
         case ContextUpdated(text=text, content=content):
             return contextual_update(text, content)
+        case AnswerShared(question=question):
+            return PONG if question is Question.PING else session_state(state)
         case _:
             return None
 
@@ -203,7 +210,7 @@ def answer(request: Request) -> Said:
 def render(record: Recorded, state: Session) -> Frame | None:
     """The frame of a record, and whom of the session it is for."""
     event = record.event
-    said = show(event)
+    said = show(event, state)
     if said is None:
         return None
     time, place, command_id = record.stamp.time, Place(seq=record.version), _command_id(record, state)
@@ -213,13 +220,14 @@ def render(record: Recorded, state: Session) -> Frame | None:
 
 def _command_id(record: Recorded, state: Session) -> str | None:
     """What the client chose, where this comes of its command: at once, or later as the answer to it."""
-    if isinstance(record.event, ContextUpdated) and record.event.at is not None:
+    event = record.event
+    if isinstance(event, AnswerShared) or (isinstance(event, ContextUpdated) and event.at is not None):
         return chosen_id(record.stamp.client_command_id)
     return state.settled[-1].command_id if state.settled else None  # the answer just given, or the news that it makes
 
 
 def derived_id(request_id: str, text: str, content: Any) -> str:
-    """The id of an update whose client chose a `requestId` alone: the same only for the same content."""
+    """The id of a command whose client chose a `requestId` alone: the same only for the same content."""
     return f"{DERIVED}{uuid5(_UPDATES, repr((request_id, text)) + _in_order(content).decode())}"
 
 
@@ -228,8 +236,12 @@ def chosen_id(command_id: str | None) -> str | None:
     return None if command_id is None or command_id.startswith(DERIVED) else command_id
 
 
-def reach(event: ToolCallSucceeded | ToolCallFailed | RatesQuoted | RatesFailed | ContextUpdated) -> Reach:
+def reach(
+    event: ToolCallSucceeded | ToolCallFailed | RatesQuoted | RatesFailed | ContextUpdated | AnswerShared,
+) -> Reach:
     """An answer is for the asker, or for all. A client's own update follows its receipt, elsewhere."""
+    if isinstance(event, AnswerShared):
+        return Reach.EVERYONE
     if isinstance(event, ContextUpdated):
         return Reach.EVERYONE if event.at is None else Reach.OTHERS
     return Reach.EVERYONE if event.broadcast else Reach.ORIGIN
