@@ -12,12 +12,14 @@ from core.dialect import Handshake, Hear, Listen, Tell, Write
 from core.identifiers import Category, StreamName
 from core.messages import Accepted, Refused
 from core.session import ExpireSession, JoinDevice, LeaveDevice, OpenSession, Session
+from tests.dialogues.shipping_stage import ShippingStage
 
 HOUR = 3_600_000_000
 NEW = StreamName.of(Category.SESSION, "new")
 OLD = StreamName.of(Category.SESSION, "old")
 ANNS = Session("ann", {"username": "ann"}, "shipping", 1, 1, 1, HOUR)
 PING = '{"type": "ping"}'
+SHARE = '{"type": "get_session_state", "broadcast": true}'
 
 
 def connection(**query: str) -> ShippingConnection:
@@ -121,6 +123,22 @@ def test_request_ids_nobody_chose_are_uuids_of_their_own_and_the_same_each_time(
         ids.append([frames(one.received(PING, 7))[0]["requestId"] for _ in range(3)])
     assert ids[0] == ids[1]
     assert len(set(ids[0])) == 3
+
+
+def test_who_comes_back_is_shown_a_shared_state_as_it_was_then_and_sharing_it_is_no_activity() -> None:
+    stage = ShippingStage()
+    stage.connect("A", "")
+    session_id = stage.session_of("A").stream.id
+    stage.connect("B", f"?session_id={session_id}")
+    for frame in (SHARE, SHARE, '{"type": "contextual_update", "text": "hello"}', SHARE):
+        stage.send("A", frame)
+    seen = {who: list(stage.clients[who].got) for who in "AB"}
+    stage.connect("B", f"?session_id={session_id}&since=3&epoch={stage.epoch}")
+    first, second, _, third = (json.loads(body) for body in seen["B"] if isinstance(body, bytes))
+    assert first["state"] == second["state"]
+    assert third["state"]["last_active"] > second["state"]["last_active"]
+    assert list(stage.clients["B"].got) == seen["B"]
+    assert [body for body in seen["A"] if body in seen["B"]] == seen["B"]
 
 
 def test_it_is_spoken_at_ws_with_the_age_the_server_names() -> None:
