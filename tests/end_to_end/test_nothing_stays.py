@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from actors.system import System
 from adapters.bootstrap import serve
@@ -125,6 +126,7 @@ async def test_of_what_is_over_nothing_runs_on_and_nothing_stays(tmp_path: Path,
     shutdown = trio.Event()
     async with trio.open_nursery() as nursery:
         (url,) = await nursery.start(serve, from_environment(env, {}), shutdown)
+        await trio.testing.wait_all_tasks_blocked(0.02)  # what runs at the start alone is done
         (system,), (sockets,), idle = all_of(System), all_of(Sockets), tasks()
         for wave, count in (("warm-up", 1), ("one", LIVED)):
             await live(url, wave, count)

@@ -128,10 +128,11 @@ class Platform:
         free.set()
 
     async def _lead(self, caller: Caller, free: trio.Event) -> None:
-        if not self._mute:
+        if self._mute and not self.greetings:
+            with trio.move_on_after(2 * FALLBACK):  # it may have been given in the very moment of a kill
+                await caller.until(lambda frame: frame.get("response_id") == 0)
+        if not (self._mute and self.greetings):
             await caller.describe()
-        elif not self.greetings:
-            await caller.until(lambda frame: frame.get("response_id") == 0)
         if self.talk.newest:
             await caller.ask_again()
         while not self.wants_to_go and self._moments.randrange(12):
