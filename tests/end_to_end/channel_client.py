@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import sys
+from abc import ABC, abstractmethod
 
 import structlog
 import trio
@@ -51,7 +52,7 @@ class Report(Struct, frozen=True):
     unsure: list[int] = []
 
 
-class Client:
+class Client(ABC):
     """One subscription, for as long as `run` runs."""
 
     def __init__(self, uri: str, channel: str, most: int = 1000) -> None:
@@ -65,11 +66,13 @@ class Client:
             task_status.started(self.began)
             await self.go_on()
 
+    @abstractmethod
     async def go_on(self) -> None:
-        raise NotImplementedError
+        """Hear, or publish, until it is over."""
 
+    @abstractmethod
     async def end(self, line: str) -> Report:
-        raise NotImplementedError
+        """It is over, as `line` says. What came of it."""
 
 
 class Ear(Client):
