@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
-import struct
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from functools import partial
@@ -17,15 +13,13 @@ import trio
 
 from core.ports import StoreUnavailable
 from eventstore.committer import Committer
+from eventstore.locking import sole_writer
 from eventstore.recorder import IDENTITY, TABLE, LogDatastore, LogRecorder, PersistenceError, SQLiteConnection
 from eventstore.scribe import ProcessScribe
 from eventstore.sqlite import SQLiteStore
 from eventstore.subscription import Tail
 from eventstore.uris import has_tail, is_folder_writable, reading_uri, uri
 from eventstore.writer import ThreadScribe, Writer
-
-LAST_BATCH = 5.0
-"""Seconds in which the process that commits for a server that was killed must have written the last batch."""
 
 Connect = Callable[[LogDatastore], SQLiteConnection]
 
@@ -41,7 +35,7 @@ async def open_sqlite(
     log, cannot be opened, or another process writes to it.
     """
     path = await trio.to_thread.run_sync(path.resolve)  # one lock for one file, by whatever name
-    async with _sole_writer(path) as lock:
+    async with sole_writer(path) as lock:
         await trio.to_thread.run_sync(_refuse_foreign, path)
         datastore = LogDatastore(uri(path, "rwc"), lock_timeout=lock_timeout)
         try:
@@ -151,48 +145,3 @@ def _identify(datastore: LogDatastore, path: Path) -> tuple[str, int]:
             return epoch, cursor.fetchone()[0] or 0
     except (sqlite3.Error, PersistenceError, TypeError) as fault:
         raise StoreUnavailable(f"{path} is not a Callboard log: {fault}") from fault
-
-
-@asynccontextmanager
-async def _sole_writer(path: Path) -> AsyncIterator[int]:
-    """Hold the file `<path>-lock`, so that two servers cannot take the same log for theirs.
-
-    Gives a descriptor for the process that commits, with a second lock, which ends with the last who has it: a server
-    that was killed is outlived by the batch in hand, and that is waited for.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ours, theirs = (os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o644) for _ in range(2))
-    except OSError as fault:
-        raise StoreUnavailable(f"the log {path} cannot be opened: {fault}") from fault
-    try:
-        if not _locked(ours) or not await trio.to_thread.run_sync(_committing_alone, theirs):
-            remedy = "stop it, or give this one another --store"
-            raise StoreUnavailable(f"another process is serving {path}; {remedy}")
-        yield theirs
-    finally:
-        os.close(ours)
-        os.close(theirs)
-
-
-def _locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _committing_alone(lock: int) -> bool:
-    """Take the lock on the file's bytes, which whoever inherits the descriptor shares; wait for a last batch."""
-    until = time.monotonic() + LAST_BATCH
-    whole_file = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock
-    while True:
-        try:
-            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, whole_file)
-        except OSError:
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.01)
-        else:
-            return True

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from core.messages import Decision, Stamp
 from core.ports import DuplicateCommand, StoreUnavailable, WrongExpectedVersion
-from eventstore import opening
+from eventstore import locking
 from eventstore.opening import open_sqlite
 from eventstore.scribe import Unframer, framed
 from eventstore.sqlite import SQLiteStore
@@ -242,7 +242,7 @@ async def _go_on(scribe: int) -> None:
 
 
 async def test_a_last_batch_that_takes_for_ever_is_not_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "LAST_BATCH", 0.05)
+    monkeypatch.setattr(locking, "LAST_BATCH", 0.05)
     with killed_server(path), pytest.raises(StoreUnavailable, match="another process is serving"):
         async with open_sqlite(path, apart=True):
             pass
