@@ -14,10 +14,12 @@ import trio
 from core.ports import StoreUnavailable
 from eventstore.committer import Committer
 from eventstore.locking import sole_writer
+from eventstore.masterkey import MasterKey
 from eventstore.recorder import IDENTITY, TABLE, LogDatastore, LogRecorder, PersistenceError, SQLiteConnection
 from eventstore.scribe import ProcessScribe
 from eventstore.sqlite import SQLiteStore
 from eventstore.subscription import Tail
+from eventstore.unlocking import opener_of, vault_for
 from eventstore.uris import has_tail, is_folder_writable, reading_uri, uri
 from eventstore.writer import ThreadScribe, Writer
 
@@ -26,13 +28,15 @@ Connect = Callable[[LogDatastore], SQLiteConnection]
 
 @asynccontextmanager
 async def open_sqlite(
-    path: Path, *, lock_timeout: int = 5, connect: Connect = LogDatastore.connect_writer, apart: bool = False
-) -> AsyncIterator[SQLiteStore]:
+    path: Path, *, lock_timeout: int = 5, connect: Connect = LogDatastore.connect_writer, apart: bool = False,
+    master: MasterKey | None = None,
+) -> AsyncIterator[SQLiteStore]:  # fmt: skip
     """The log in `path`, created if need be, with this process as its one writer.
 
     `apart`: a process of its own commits, as servers want it; else a thread does, which starts sooner, by the
-    connection that `connect` makes: tests have their faults from there. Raises StoreUnavailable when the file is no
-    log, cannot be opened, or another process writes to it.
+    connection that `connect` makes: tests have their faults from there. With a `master` key personal text is sealed.
+    Raises StoreUnavailable when the file is no log, cannot be opened, another process writes to it, or its keys are
+    wrapped with another master key.
     """
     path = await trio.to_thread.run_sync(path.resolve)  # one lock for one file, by whatever name
     async with sole_writer(path) as lock:
@@ -41,29 +45,32 @@ async def open_sqlite(
         try:
             recorder = LogRecorder(datastore)
             epoch, head = await trio.to_thread.run_sync(_prepare, datastore, recorder, path)
+            opener = await trio.to_thread.run_sync(vault_for, datastore, path, master)
             tail = Tail(head)
             by_thread = partial(ThreadScribe, Committer(recorder, partial(connect, datastore)))
             scribe = ProcessScribe(uri(path, "rw"), lock_timeout, lock) if apart else by_thread()
             writer = Writer(scribe, tail)
-            async with _finishing(SQLiteStore(datastore, epoch, tail, writer)) as store, _running(writer):
+            async with _finishing(SQLiteStore(datastore, epoch, tail, writer, opener)) as store, _running(writer):
                 yield store
         finally:
             datastore.close()
 
 
 @asynccontextmanager
-async def open_sqlite_read_only(path: Path) -> AsyncIterator[SQLiteStore]:
+async def open_sqlite_read_only(path: Path, master: MasterKey | None = None) -> AsyncIterator[SQLiteStore]:
     """The log in `path` for reading, also while a server writes to it. Raises StoreUnavailable when there is none.
 
     It need not be writable, nor its folder. In a folder that is not, a log that nobody writes to is read as it is now:
-    what a server appends from then on is not seen.
+    what a server appends from then on is not seen. Sealed text is read with the `master` key; without it, whoever
+    reads that is refused.
     """
     if not await trio.to_thread.run_sync(_refuse_foreign, path):
         raise StoreUnavailable(f"there is no log at {path}; name one with --store sqlite:///PATH")
     datastore = LogDatastore(await trio.to_thread.run_sync(reading_uri, path))
     try:
         epoch, head = await trio.to_thread.run_sync(_identify, datastore, path)
-        async with _finishing(SQLiteStore(datastore, epoch, Tail(head), None)) as store:
+        opener = await trio.to_thread.run_sync(opener_of, path, master)
+        async with _finishing(SQLiteStore(datastore, epoch, Tail(head), None, opener)) as store:
             yield store
     finally:
         datastore.close()

@@ -15,8 +15,12 @@ from core.ports import StoreUnavailable
 from eventstore.batches import Statement, Work
 from eventstore.chain import COLUMNS, Row
 from eventstore.codec import Undecodable, UnknownName, events
+from eventstore.proofs import Select
 from eventstore.recorder import TABLE, LogDatastore, PersistenceError
 from eventstore.rows import to_rows
+from eventstore.sealed_rows import SealedRows
+from eventstore.sealing import Opener, Vault
+from eventstore.subjects import First
 from eventstore.subscription import LogSubscription, Tail
 from eventstore.waiting import Append, Job, WriterStatistics
 from eventstore.writer import Writer
@@ -38,9 +42,12 @@ _ROW = ", ".join(f"CAST({name} AS BLOB)" if name in ("state", "command") else na
 class SQLiteStore:
     """`core.ports.EventStore` on one file. Opened by `eventstore.opening`."""
 
-    def __init__(self, datastore: LogDatastore, epoch: str, tail: Tail, writer: Writer | None) -> None:
-        self.epoch = epoch
+    def __init__(
+        self, datastore: LogDatastore, epoch: str, tail: Tail, writer: Writer | None, opener: Opener | None = None
+    ) -> None:
+        self.epoch, self.opener = epoch, opener
         self._datastore, self._tail, self._writer = datastore, tail, writer
+        self._sealing = SealedRows(opener, self._read_first) if isinstance(opener, Vault) else None
         self._readers = trio.CapacityLimiter(READERS)
         self._finished = False
 
@@ -61,7 +68,10 @@ class SQLiteStore:
     async def append(
         self, stream: StreamName, decisions: Sequence[Decision], *, expected_version: int
     ) -> tuple[Recorded, ...]:
-        rows, ids = to_rows(stream, decisions, expected_version)
+        if self._sealing is None:
+            rows, ids = to_rows(stream, decisions, expected_version)
+        else:
+            rows, ids = await self._sealing.to_rows(stream, decisions, expected_version)
         append = Append(stream, expected_version, decisions, Work(str(stream), expected_version, rows, ids))
         await self._writing.write(append)
         return append.records
@@ -92,17 +102,42 @@ class SQLiteStore:
     async def load_checkpoint(self, name: str) -> tuple[int, bytes] | None:
         query = "SELECT position, CAST(view AS BLOB) FROM checkpoints WHERE name = ?"
         rows = await self._read(self._select, query, (name,))
-        return (rows[0][0], rows[0][1]) if rows else None
+        if not rows:
+            return None
+        position, saved = rows[0]
+        view = saved if self.opener is None else await self._read(self.opener.view, name, position, saved)
+        return None if view is None else (position, view)
 
     async def save_checkpoint(self, name: str, position: int, view: bytes) -> None:
+        if isinstance(self.opener, Vault):
+            view = await self.opener.sealed_view(name, position, view)
         statement = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, CAST(? AS TEXT))"
         await self._writing.write(Job(Statement(statement, (name, position, view))))
+
+    async def save_note(self, size: int, note: str) -> None:
+        """Keep a checkpoint of the chain (eventstore.checkpoints), for ever."""
+        await self._writing.write(Job(Statement("INSERT INTO chain_checkpoints VALUES (?, ?)", (size, note))))
+
+    async def look(self, reading: Callable[[Select], T]) -> T:
+        """What `reading` makes of the log's tables as they are; in a thread. Raises StoreUnavailable."""
+        return await self._read(reading, self._select)
 
     async def poll(self) -> int:
         """Look how far the log has come by another process's doing, and return the head. For read-only followers."""
         rows = await self._read(self._select, f"SELECT MAX(rowid) FROM {TABLE}", ())
         self._tail.skip_to(rows[0][0] or 0)
         return self.head
+
+    async def settle_readers(self) -> None:
+        """Wait until whoever reads now has read, and let nobody get what was read before from memory."""
+        self._tail.drop()
+        with trio.CancelScope(shield=True):  # as in `finish`
+            for place in range(READERS):
+                await self._readers.acquire_on_behalf_of((self, place))
+            for place in range(READERS):
+                self._readers.release_on_behalf_of((self, place))
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()  # those who have read have gone on
 
     def close(self) -> None:
         """End every subscription."""
@@ -115,6 +150,8 @@ class SQLiteStore:
         with trio.CancelScope(shield=True):  # no longer than the queries under way
             for place in range(READERS):
                 await self._readers.acquire_on_behalf_of((self, place))
+        if isinstance(self.opener, Vault):
+            self.opener.close()
 
     # --- in reader threads --------------------------------------------------------------------------------------
 
@@ -133,17 +170,29 @@ class SQLiteStore:
             return rows.execute(query, parameters).fetchall()
 
     def _select_records(self, query: str, parameters: tuple[Any, ...]) -> list[Recorded]:
-        decode = events.decode
+        decode, rows = events.decode, self._select(query, parameters)
+        if self.opener is not None:
+            opened = self.opener.event
+            rows = [(row[0], *row[1:4], opened(*row[1:5]), *row[5:]) for row in rows]
         return [
             Recorded(position, StreamName(stream), version, decode(name, state), Stamp(*stamp))
-            for position, stream, version, name, state, *stamp in self._select(query, parameters)
+            for position, stream, version, name, state, *stamp in rows
         ]
 
     def _select_events(self, stream: StreamName, after: int) -> list[Any]:
-        query = f"SELECT topic, state FROM {TABLE} WHERE originator_id = ? AND originator_version > ? "
+        version = "" if self.opener is None else ", originator_version"
+        query = f"SELECT topic, state{version} FROM {TABLE} WHERE originator_id = ? AND originator_version > ? "
         rows = self._select(query + "ORDER BY originator_version", (stream, after))
         decode = events.decode
+        if self.opener is not None:
+            opened = self.opener.event
+            rows = [(name, opened(stream, version, name, state)) for name, state, version in rows]
         return [decode(name, state) for name, state in rows]
+
+    async def _read_first(self, stream: str) -> First | None:
+        query = f"SELECT topic, state, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
+        rows = await self._read(self._select, query, (stream,))
+        return rows[0] if rows else None
 
     def _select_outcome(self, stream: StreamName, command_id: str) -> tuple[Recorded, ...]:
         """The first event of the command by the index of commands, the others behind it as they share its id."""

@@ -47,6 +47,10 @@ class Tail:
             self.head = head
             self._waiting.unpark_all()
 
+    def drop(self) -> None:
+        """Keep no records: subscribers read them from the log."""
+        self._records.clear()
+
     def after(self, position: int) -> Sequence[Recorded] | None:
         """Up to BATCH records behind `position`; () when there are none yet, None when only the log has them."""
         if position >= self.head:
