@@ -8,7 +8,8 @@ from __future__ import annotations
 import sqlite3
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import Any, TypeVar
 
 import msgspec
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from core.ports import StoreUnavailable
 from eventstore import searching
+from eventstore.index import Opener, as_text
+from eventstore.index_reading import index_path, known_level
 from eventstore.questions import Filters, Span
 from eventstore.recorder import TABLE
+from eventstore.searching import View
 from eventstore.uris import reading_uri
 from eventstore.words import phrases, says
 
@@ -31,6 +35,8 @@ MOST_ON_PAGE = 1000
 """Entries of a page, and of a batch of a walk."""
 READERS = 2
 """Threads that look up at one time."""
+MOST_LOOKS = 100
+"""Looks at the log for one count."""
 KEPT = 4
 """Connections kept open for the next one who asks."""
 
@@ -67,30 +73,39 @@ class Page(Struct, frozen=True):
 
 
 class AuditLog:
-    """The log in `path`, for questions. Its methods raise StoreUnavailable when it cannot be read."""
+    """The log in `path`, for questions; `opener` where it has sealed texts. Methods raise StoreUnavailable.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    What the index beside the log has is looked up there, the rest in the log itself: answers are the same with a stale
+    index or none, but take more pages.
+    """
+
+    def __init__(self, path: Path, opener: Opener | None = None) -> None:
+        self._path, self._opener = path, opener
         self._threads = trio.CapacityLimiter(READERS)
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[Reader] = []
 
     async def page(
         self, filters: Filters, *, cursor: str | None = None, limit: int = 100, newest_first: bool = False
     ) -> Page:
         """The next entries, from 1 to MOST_ON_PAGE, behind `cursor`. Raises BadCursor."""
         place = None if cursor is None else _place(cursor, filters, newest_first=newest_first)
-        return await self._run(_page, filters, place, max(1, min(limit, MOST_ON_PAGE)), newest_first)
+        limit = max(1, min(limit, MOST_ON_PAGE))
+        found = await self._run(_rows, filters, place, limit + 1, newest_first)
+        entries = self._entries(found.rows[:limit])
+        reached = entries[-1].position if len(found.rows) > limit else found.reached
+        return Page(entries, None if reached is None else _cursor(reached, filters, newest_first=newest_first))
 
     async def count(self, filters: Filters, at_most: int = 100_000) -> tuple[int, bool]:
-        """How many entries there are, and whether that is all of them: counting ends at `at_most`."""
-        counted, after, head = 0, 0, await self.head()
-        while counted < at_most:
-            found = await self._run(searching.find, filters, Span(after, head), MOST_ON_PAGE)
-            counted += len(found.rows)
-            if (place := _end(found)) is None or place >= head:
+        """How many entries there are, and whether that is all of them: counting ends at `at_most`, and where it would
+        take reading all of a large log."""
+        counted, after, head, looks = 0, 0, await self.head(), 0
+        while counted < at_most and looks < MOST_LOOKS:
+            more, reached = await self._run(searching.count, filters, Span(after, head), at_most - counted + 1)
+            counted, looks = counted + more, looks + 1
+            if reached is None:
                 return min(counted, at_most), counted <= at_most
-            after = place
-        return at_most, False
+            after = reached
+        return min(counted, at_most), False
 
     async def walk(
         self, filters: Filters, *, after: int = 0, until: int | None = None
@@ -101,7 +116,7 @@ class AuditLog:
         while after < head:
             found = await self._run(searching.find, filters, Span(after, head), MOST_ON_PAGE)
             if found.rows:
-                yield tuple(map(_entry, found.rows))
+                yield self._entries(found.rows)
             if (place := _end(found)) is None:
                 return
             after = place
@@ -112,64 +127,106 @@ class AuditLog:
 
     async def plan(self, filters: Filters) -> list[str]:
         """SQLite's plan for a page, for those who want to see which index it goes by."""
-        return await self._run(lambda connection: list(searching.plan_of(connection, filters, _whole(connection))))
+        return await self._run(lambda view: list(searching.plan_of(view, filters, _whole(view))))
 
     def close(self) -> None:
         """Let the connections go; nobody may be asking."""
         while self._idle:
             self._idle.pop().close()
 
+    def _entries(self, rows: Sequence[tuple[Any, ...]]) -> tuple[Entry, ...]:
+        return tuple(_entry(row, self._opener) for row in rows)
+
     # --- in threads ---------------------------------------------------------------------------------------------
 
     async def _run(self, look: Callable[..., T], *args: Any) -> T:
         try:
-            return await trio.to_thread.run_sync(partial(self._with_connection, look, *args), limiter=self._threads)
+            return await trio.to_thread.run_sync(partial(self._look, look, *args), limiter=self._threads)
         except sqlite3.Error as fault:
             raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
 
-    def _with_connection(self, look: Callable[..., T], *args: Any) -> T:
-        with self._connection() as connection:
-            return look(connection, *args)
+    def _look(self, look: Callable[..., T], *args: Any) -> T:
+        """Log and index as they are at one moment: whoever makes the index anew is not in between."""
+        with self._connected() as connection:
+            view = View(connection, _level(connection))
+            return look(view, *args)
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One of those kept, or a new one; one that had a fault is not kept."""
-        connection = self._idle.pop() if self._idle else self._connect()
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """One of the connections kept, or a new one; one that had a fault is not kept, nor one to an index that is no
+        more the index."""
+        reader = self._idle.pop() if self._idle else self._connect()
+        if reader.index != _identity(self._path):
+            reader.close()
+            reader = self._connect()
+        connection = reader.connection
         try:
+            connection.execute("BEGIN")
             yield connection
+            connection.execute("COMMIT")
         except BaseException:
-            connection.close()
+            reader.close()
             raise
         if len(self._idle) < KEPT:
-            self._idle.append(connection)
+            self._idle.append(reader)
         else:
-            connection.close()
+            reader.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Reader:
         connection = sqlite3.connect(reading_uri(self._path), uri=True, check_same_thread=False, isolation_level=None)
         connection.text_factory = lambda text: text.decode(errors="replace")
-        connection.create_function("says", 6, _says)
-        return connection
+        connection.create_function("says", 6, self._says)
+        index = _identity(self._path)
+        if index is not None:
+            with suppress(sqlite3.Error):
+                connection.execute("ATTACH ? AS side", (reading_uri(index_path(self._path)),))
+        return Reader(connection, index)
+
+    def _says(self, text: str, stream: str, version: int, name: str, state: str, command: str | None) -> bool:
+        if self._opener is not None:
+            state = as_text(self._opener.event(stream, version, name, state))
+            command = as_text(self._opener.command(stream, version, command))
+        return says(phrases(text), state, command)
 
 
-def _says(text: str, stream: str, version: int, name: str, state: str, command: str | None) -> bool:  # noqa: ARG001
-    return says(phrases(text), state, command)
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A connection, and which file was the index when it was made."""
+
+    connection: sqlite3.Connection
+    index: tuple[int, int] | None
+
+    def close(self) -> None:
+        self.connection.close()
 
 
-def _page(connection: sqlite3.Connection, filters: Filters, place: int | None, limit: int, newest_first: bool) -> Page:
-    span = _behind(_whole(connection), place, newest_first=newest_first)
-    found = searching.find(connection, filters, span, limit + 1)
-    entries = tuple(map(_entry, found.rows[:limit]))
-    reached = entries[-1].position if len(found.rows) > limit else found.reached
-    return Page(entries, None if reached is None else _cursor(reached, filters, newest_first=newest_first))
+def _identity(log: Path) -> tuple[int, int] | None:
+    """Which file the log's index is, None while there is none."""
+    try:
+        status = index_path(log).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
-def _whole(connection: sqlite3.Connection) -> Span:
-    return Span(0, _head(connection))
+def _level(connection: sqlite3.Connection) -> int:
+    """How far the index can be relied on; what is no index, not at all."""
+    try:
+        return known_level(connection, "side", "main")
+    except sqlite3.Error:
+        return 0
 
 
-def _head(connection: sqlite3.Connection) -> int:
-    return connection.execute(f"SELECT MAX(rowid) FROM {TABLE}").fetchone()[0] or 0
+def _rows(view: View, filters: Filters, place: int | None, wanted: int, newest_first: bool) -> searching.Found:
+    return searching.find(view, filters, _behind(_whole(view), place, newest_first=newest_first), wanted)
+
+
+def _whole(view: View) -> Span:
+    return Span(0, _head(view))
+
+
+def _head(view: View) -> int:
+    return view.connection.execute(f"SELECT MAX(rowid) FROM {TABLE}").fetchone()[0] or 0
 
 
 def _behind(span: Span, place: int | None, *, newest_first: bool) -> Span:
@@ -185,13 +242,13 @@ def _end(found: searching.Found) -> int | None:
     return found.reached
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
-    (position, stream, version, event, payload, time, correlation, causation, command_id, principal, origin, command,
-     hash_) = row  # fmt: skip
-    return Entry(
-        position, stream, version, event, payload, time, correlation, causation, command_id, principal, origin, command,
-        hash_,
-    )  # fmt: skip
+def _entry(row: tuple[Any, ...], opener: Opener | None) -> Entry:
+    entry = Entry(*row)
+    if opener is None:
+        return entry
+    payload = as_text(opener.event(entry.stream, entry.version, entry.event, entry.payload))
+    command = None if entry.command is None else as_text(opener.command(entry.stream, entry.version, entry.command))
+    return structs.replace(entry, payload=payload, command=command)
 
 
 # --- cursors ----------------------------------------------------------------------------------------------------
@@ -214,4 +271,4 @@ def _place(cursor: str, filters: Filters, *, newest_first: bool) -> int:
 
 
 def _digest(filters: Filters) -> bytes:
-    return sha256(repr(msgspec.structs.astuple(filters)).encode()).digest()[:8]
+    return sha256(repr(structs.astuple(filters)).encode()).digest()[:8]

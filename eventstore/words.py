@@ -20,8 +20,9 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 class Phrase(Struct, frozen=True):
-    """Words that stand behind one another. `open_end`: the last may go on."""
+    """Words that stand behind one another, as they were written and to compare. `open_end`: the last may go on."""
 
+    written: str
     words: tuple[str, ...]
     open_end: bool = False
 
@@ -29,26 +30,30 @@ class Phrase(Struct, frozen=True):
 def phrases(text: str) -> tuple[Phrase, ...]:
     """What `text` asks for; () when there is no word in it."""
     asked = ((quoted or plain, bool(star) or plain.endswith("*")) for quoted, star, plain in _ASKED.findall(text))
-    return tuple(Phrase(words, open_end) for part, open_end in asked if (words := words_of(part)))
+    return tuple(Phrase(part, words, open_end) for part, open_end in asked if (words := words_of(part)))
 
 
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text in the form in which they are compared."""
     if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+        text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
     return tuple(_WORD.findall(text.lower()))
 
 
 def match_expression(asked: tuple[Phrase, ...]) -> str:
-    """The question in FTS5's own language (sqlite.org/fts5.html, 3). Letters and digits in quotes are never syntax."""
-    return " AND ".join(f'"{" ".join(each.words)}"{" *" if each.open_end else ""}' for each in asked)
+    """The question in FTS5's own language (sqlite.org/fts5.html, 3). What is in quotes is no syntax; it ends at NUL."""
+    return " AND ".join(f'"{_storable(each.written)}"{" *" if each.open_end else ""}' for each in asked) or '""'
 
 
-def says(asked: tuple[Phrase, ...], *contents: str | None) -> bool:
-    """Whether the texts in these JSON values, taken together, have all that is asked for; no texts have nothing."""
+def _storable(text: str) -> str:
+    return text.replace("\0", " ").encode(errors="replace").decode()
+
+
+def says(asked: tuple[Phrase, ...], state: str, command: str | None) -> bool:
+    """Whether an event and its command, both JSON, have all that is asked for; what asks for nothing finds nothing."""
     if not asked:
         return False
-    said = words_of(" ".join(text for content in contents if content for text in texts_of(content)))
+    said = words_of("\n".join((*_texts(state), *_texts(command or "{}", "body"))))
     return all(_occurs(phrase, said) for phrase in asked)
 
 
@@ -63,12 +68,16 @@ def _begins(phrase: Phrase, said: tuple[str, ...]) -> bool:
     return said[:-1] == phrase.words[:-1] and said[-1].startswith(phrase.words[-1])
 
 
-def texts_of(content: str) -> Iterator[str]:
-    """All strings in a JSON value, its keys not; a text that is no JSON as it is."""
+def _texts(content: str, part: str | None = None) -> Iterator[str]:
+    """All strings in a JSON value or in that part of it, keys not; a text that is no JSON as it is."""
     try:
-        yield from _strings(msgspec.json.decode(content))
+        value = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         yield content
+        return
+    if part is not None:
+        value = value.get(part) if isinstance(value, dict) else None
+    yield from _strings(value)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -12,8 +12,10 @@ from core.decider import CommandRejected
 from core.identifiers import Category, StreamName
 from core.messages import Decision, Recorded, Stamp
 from core.ports import StoreUnavailable
+from eventstore import index, index_reading, searching
 from eventstore.audit import AuditLog, BadCursor, Entry, Filters
 from eventstore.codec import events
+from eventstore.index import Index
 from eventstore.opening import open_sqlite
 from tests.eventstore.logs import stream, whole
 
@@ -48,6 +50,11 @@ async def log(path: Path) -> list[Recorded]:
         return await whole(store)
 
 
+def said(record: Recorded) -> str:
+    """What is in the command that led to it, and so in the event too or beside it."""
+    return SAYINGS[int((record.stamp.command_id or "").rpartition("-")[2]) % len(SAYINGS)]
+
+
 def is_refusal(record: Recorded) -> bool:
     return isinstance(record.event, CommandRejected)
 
@@ -75,6 +82,24 @@ QUESTIONS: dict[str, tuple[Filters, Callable[[Recorded], bool]]] = {
         Filters(stream=TALKS[0], until=1_100),
         lambda it: it.stream == TALKS[0] and it.stamp.time < 1_100,
     ),
+    "words": (Filters(text="hello"), lambda it: "ello" in said(it)),
+    "a phrase": (Filters(text='"café is"'), lambda it: "café is" in said(it)),
+    "accents and case aside": (Filters(text="CAFE"), lambda it: "café" in said(it)),
+    "the beginning of a word": (Filters(text="nee*"), lambda it: "needle" in said(it)),
+    "what a refused command said": (Filters(text="vain"), is_refusal),
+    "a word of a stream": (
+        Filters(text="hello", stream=TALKS[0]),
+        lambda it: "ello" in said(it) and it.stream == TALKS[0],
+    ),
+    "a word at a time": (
+        Filters(text="good-bye", since=1_100, until=1_300),
+        lambda it: "good-bye" in said(it) and 1_100 <= it.stamp.time < 1_300,
+    ),
+    "a word in a correlation": (
+        Filters(text="hello", correlation="correlation-1"),
+        lambda it: "ello" in said(it) and it.stamp.correlation_id == "correlation-1",
+    ),
+    "no word at all": (Filters(text="--- !"), lambda _: False),
     "nothing": (Filters(principal="nobody"), lambda _: False),
     "a name that is in no log": (Filters(event="conversation.never_happened"), lambda _: False),
     "a stream and what is not in it": (Filters(stream=TALKS[1], category="session"), lambda _: False),
@@ -97,17 +122,42 @@ def positions(entries: Sequence[Entry]) -> list[int]:
     return [entry.position for entry in entries]
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-async def test_a_question_is_answered_with_what_holds_in_either_direction(
-    question: str, log: list[Recorded], path: Path
+INDEXES = ("none", "level", "behind", "in small slices")
+
+
+@pytest.fixture(params=INDEXES)
+async def indexed(
+    request: pytest.FixtureRequest, log: list[Recorded], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filters, holds = QUESTIONS[question]
-    expected = [record.position for record in log if holds(record)]
+    """The index as it may be when somebody asks."""
+    monkeypatch.setattr(index_reading, "BLOCK", 7)
+    monkeypatch.setattr(index, "STEP", 9)
+    if request.param == "in small slices":
+        monkeypatch.setattr(searching, "SLICE", 5)
+        monkeypatch.setattr(searching, "LOOK", 6)
+        monkeypatch.setattr(searching, "LOOK_INTO", 2)
+    if request.param != "none":
+        await Index(path).level()
+    if request.param == "behind":
+        async with open_sqlite(path) as store:
+            for n in range(40, 50):
+                log += await store.append(TALKS[0], [decision(n)], expected_version=versions_of(log, TALKS[0]))
+
+
+def versions_of(log: Sequence[Recorded], talk: StreamName) -> int:
+    return sum(record.stream == talk for record in log)
+
+
+@pytest.mark.usefixtures("indexed")
+async def test_each_question_is_answered_with_what_holds_in_either_direction(log: list[Recorded], path: Path) -> None:
     audit = AuditLog(path)
-    assert positions(await paged(audit, filters, 4)) == expected
-    assert positions(await paged(audit, filters, 3, newest_first=True)) == expected[::-1]
-    assert await audit.count(filters) == (len(expected), True)
-    assert [entry.position async for batch in audit.walk(filters) for entry in batch] == expected
+    for question, (filters, holds) in QUESTIONS.items():
+        expected = [record.position for record in log if holds(record)]
+        assert (question, positions(await paged(audit, filters, 4))) == (question, expected)
+        assert (question, positions(await paged(audit, filters, 3, newest_first=True))) == (question, expected[::-1])
+        assert (question, await audit.count(filters)) == (question, (len(expected), True))
+        walked = [entry.position async for batch in audit.walk(filters) for entry in batch]
+        assert (question, walked) == (question, expected)
     audit.close()
 
 
