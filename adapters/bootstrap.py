@@ -48,6 +48,7 @@ from adapters.web.labels import labels_blueprint
 from adapters.web.retell import retell_blueprint
 from adapters.web.streams import streams_blueprint
 from adapters.web.tokens import tokens_blueprint
+from core.audit import audit
 from core.call import call
 from core.channel import channel
 from core.conversation import conversation
@@ -64,6 +65,7 @@ DECIDERS: Mapping[Category, AnyDecider] = {
     Category.SESSION: session,
     Category.CALL: call,
     Category.CHANNEL: channel,
+    Category.AUDIT: audit,
 }
 
 log = structlog.get_logger("callboard")

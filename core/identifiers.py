@@ -1,4 +1,4 @@
-"""Stream names: `conversation-<id>`, `session-<id>`, `call-<id>`, `channel-<id>`; parsed once, then typed."""
+"""Stream names such as `conversation-<id>`, a category (Category) and an id; parsed once, then typed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Category(StrEnum):
     SESSION = "session"
     CALL = "call"
     CHANNEL = "channel"
+    AUDIT = "audit"
+    AUDIT = "audit"
 
 
 class MalformedStreamName(ValueError):

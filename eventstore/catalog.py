@@ -6,7 +6,7 @@ example of each, and every version ever shipped must still fold.
 
 from __future__ import annotations
 
-from core import call, channel, conversation, session
+from core import audit, call, channel, conversation, session
 from core.decider import CommandRejected
 
 EVENTS: dict[str, type] = {
@@ -76,6 +76,7 @@ EVENTS: dict[str, type] = {
     "call.ended/1": call.CallEnded,
     "channel.opened/1": channel.ChannelOpened,
     "channel.published/1": channel.Published,
+    "audit.subject_forgotten/1": audit.SubjectForgotten,
 }
 
 COMMANDS: dict[str, type] = {
@@ -140,4 +141,5 @@ COMMANDS: dict[str, type] = {
     "call.receive_webhook/1": call.ReceiveWebhook,
     "call.end/1": call.EndCall,
     "channel.publish/1": channel.Publish,
+    "audit.record_forgetting/1": audit.RecordForgetting,
 }

@@ -81,6 +81,7 @@ IMPERSONAL_EVENTS = frozenset(
         "call.tool_begun/1",
         "call.ended/1",
         "channel.opened/1",
+        "audit.subject_forgotten/1",
     }
 )
 """Ids, numbers, times, states, and words of ours."""
@@ -151,6 +152,7 @@ IMPERSONAL_COMMANDS = frozenset(
         "call.begin_response/1",
         "call.begin_tool/1",
         "call.end/1",
+        "audit.record_forgetting/1",
     }
 )
 
