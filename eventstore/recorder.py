@@ -58,6 +58,11 @@ SCHEMA = (
         BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
     f"CREATE TABLE IF NOT EXISTS {IDENTITY} (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, view TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS chain_checkpoints (size INTEGER PRIMARY KEY CHECK (size > 0), note TEXT NOT NULL)",
+    """CREATE TRIGGER IF NOT EXISTS no_checkpoint_update BEFORE UPDATE ON chain_checkpoints
+        BEGIN SELECT RAISE(ABORT, 'checkpoints are for ever'); END""",
+    """CREATE TRIGGER IF NOT EXISTS no_checkpoint_delete BEFORE DELETE ON chain_checkpoints
+        BEGIN SELECT RAISE(ABORT, 'checkpoints are for ever'); END""",
 )
 
 ROWS_AT_ONCE = 256
@@ -127,8 +132,7 @@ class LogRecorder(SQLiteProcessRecorder):
         marks = ", ".join("CAST(? AS TEXT)" if name in ("state", "command") else "?" for name in (*COLUMNS, "hash"))
         self.insert_events_statement = f"INSERT INTO {TABLE} VALUES ({marks})"
         self._inserts = [
-            f"INSERT INTO {TABLE} VALUES {', '.join([f'({marks})'] * rows)}"
-            for rows in range(ROWS_AT_ONCE + 1)
+            f"INSERT INTO {TABLE} VALUES {', '.join([f'({marks})'] * rows)}" for rows in range(ROWS_AT_ONCE + 1)
         ]
         self.select_events_statement = (
             "SELECT originator_id, originator_version, topic, CAST(state AS BLOB) AS state "
