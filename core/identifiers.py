@@ -20,7 +20,6 @@ class Category(StrEnum):
     CALL = "call"
     CHANNEL = "channel"
     AUDIT = "audit"
-    AUDIT = "audit"
 
 
 class MalformedStreamName(ValueError):
