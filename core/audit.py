@@ -1,6 +1,6 @@
-"""The record of who looked into the log: every question to it, and every answer's size, is an event of the log itself.
+"""What is done with the log itself: who looked into it, and whose text was forgotten, is in the log too.
 
-One stream holds a day, `audit-<day in UTC>`. Who asked, and by which connection, is in the stamp.
+One stream holds a day, `audit-<day in UTC>`. Who it was, and by which connection, is in the stamp.
 
 What was searched for in texts is not written down again: somebody may want that text forgotten, everywhere. Its SHA-256
 is, which says whether it was this.
@@ -14,28 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from core.decider import Decider
-from core.identifiers import Category, StreamName
-
-DAY = 86_400 * 1_000_000
-"""µs."""
-
-
-def stream_of(time: int) -> StreamName:
-    """The stream of the day in which `time` is (µs UTC since the epoch): `audit-2025-01-31`."""
-    return StreamName.of(Category.AUDIT, _date(time // DAY))
-
-
-def _date(day: int) -> str:
-    """The date of a day counted from 1970-01-01, in the Gregorian calendar without end. Years are cut into eras of 400,
-    which all have 146 097 days, and begin in March, so that a leap day is a year's last."""
-    era, day_of_era = divmod(day + 719_468, 146_097)
-    year_of_era = (day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    month = (5 * day_of_year + 2) // 153
-    day_of_month = day_of_year - (153 * month + 2) // 5 + 1
-    year = year_of_era + era * 400 + (1 if month >= 10 else 0)
-    return f"{year:04}-{month + 3 if month < 10 else month - 9:02}-{day_of_month:02}"
-
+from core.identifiers import Category
 
 # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -49,7 +28,16 @@ class NoteAccess(Struct, frozen=True):
     head: int
 
 
-Command = NoteAccess
+class RecordForgetting(Struct, frozen=True):
+    """The keys of a subject's text were destroyed."""
+
+    subject: str
+    key_ids: tuple[str, ...]
+    streams: int
+    blobs: int
+
+
+Command = NoteAccess | RecordForgetting
 
 
 # --- events -----------------------------------------------------------------------------------------------------
@@ -64,34 +52,52 @@ class Accessed(Struct, frozen=True):
     head: int
 
 
-Event = Accessed
+class SubjectForgotten(Struct, frozen=True):
+    """Nobody can read any more what was sealed with these keys: texts in so many `streams`, and so many `blobs`."""
+
+    subject: str
+    key_ids: tuple[str, ...]
+    streams: int
+    blobs: int
+
+
+Event = Accessed | SubjectForgotten
 
 
 # --- state ------------------------------------------------------------------------------------------------------
 
 
-class Accesses(Struct, frozen=True, gc=False):
+class Deeds(Struct, frozen=True, gc=False):
     """How many there were on this day."""
 
-    count: int = 0
+    accesses: int = 0
+    forgotten: int = 0
 
 
 # --- decide -----------------------------------------------------------------------------------------------------
 
 
-def decide(state: Accesses, command: Command) -> tuple[Event, ...]:  # noqa: ARG001  # a decider's signature
-    """Whatever was told is on record."""
-    return (Accessed(command.way, command.question, command.entries, command.head),)
+def decide(state: Deeds, command: Command) -> tuple[Event, ...]:  # noqa: ARG001  # a decider's signature
+    """Whatever was done is on record."""
+    match command:
+        case NoteAccess(way, question, entries, head):
+            return (Accessed(way, question, entries, head),)
+        case RecordForgetting(subject, key_ids, streams, blobs):
+            return (SubjectForgotten(subject, key_ids, streams, blobs),)
+        case _:
+            assert_never(command)
 
 
 # --- evolve -----------------------------------------------------------------------------------------------------
 
 
-def evolve(state: Accesses, event: Event) -> Accesses:
+def evolve(state: Deeds, event: Event) -> Deeds:
     """The state after `event`. Total: whatever the log holds can be folded."""
     match event:
         case Accessed():
-            return replace(state, count=state.count + 1)
+            return replace(state, accesses=state.accesses + 1)
+        case SubjectForgotten():
+            return replace(state, forgotten=state.forgotten + 1)
         case _:
             assert_never(event)
 
@@ -99,13 +105,13 @@ def evolve(state: Accesses, event: Event) -> Accesses:
 # --- wanted -----------------------------------------------------------------------------------------------------
 
 
-def wanted(state: Accesses) -> frozenset[Never]:  # noqa: ARG001  # a decider's signature
+def wanted(state: Deeds) -> frozenset[Never]:  # noqa: ARG001  # a decider's signature
     """Remembering is all."""
     return frozenset()
 
 
-def is_terminal(state: Accesses) -> bool:  # noqa: ARG001  # as above
-    """Somebody may look at any time, also late into a day that is over."""
+def is_terminal(state: Deeds) -> bool:  # noqa: ARG001  # as above
+    """Something may be done at any time, also late into a day that is over."""
     return False
 
 
@@ -113,7 +119,6 @@ def opens_work(event: Event) -> bool | None:  # noqa: ARG001  # as above
     return None
 
 
-audit: Decider[Accesses, Command, Event, Never] = Decider(
-    Category.AUDIT, Accesses(), decide, evolve, is_terminal, wanted, opens_work
+audit: Decider[Deeds, Command, Event, Never] = Decider(
+    Category.AUDIT, Deeds(), decide, evolve, is_terminal, wanted, opens_work
 )
-"""The decider of this kind of actor."""

@@ -76,6 +76,7 @@ EVENTS: dict[str, type] = {
     "call.ended/1": call.CallEnded,
     "channel.opened/1": channel.ChannelOpened,
     "channel.published/1": channel.Published,
+    "audit.accessed/1": audit.Accessed,
     "audit.subject_forgotten/1": audit.SubjectForgotten,
 }
 
@@ -141,5 +142,6 @@ COMMANDS: dict[str, type] = {
     "call.receive_webhook/1": call.ReceiveWebhook,
     "call.end/1": call.EndCall,
     "channel.publish/1": channel.Publish,
+    "audit.note_access/1": audit.NoteAccess,
     "audit.record_forgetting/1": audit.RecordForgetting,
 }

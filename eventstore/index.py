@@ -202,8 +202,8 @@ class Index:
         )
         connection.execute(
             f"INSERT INTO blocks SELECT (e.rowid - 1) / {index_reading.BLOCK} AS b, MIN(e.recorded_at), "
-            f"MAX(e.recorded_at) {chosen} GROUP BY b ON CONFLICT (block) DO UPDATE SET least = MIN(least, excluded.least), "
-            "most = MAX(most, excluded.most)",
+            f"MAX(e.recorded_at) {chosen} GROUP BY b "
+            "ON CONFLICT (block) DO UPDATE SET least = MIN(least, excluded.least), most = MAX(most, excluded.most)",
             (after, last),
         )
         hash_ = f"(SELECT hash FROM log.{TABLE} WHERE rowid = ?)"

@@ -81,6 +81,7 @@ IMPERSONAL_EVENTS = frozenset(
         "call.tool_begun/1",
         "call.ended/1",
         "channel.opened/1",
+        "audit.accessed/1",
         "audit.subject_forgotten/1",
     }
 )
@@ -152,6 +153,7 @@ IMPERSONAL_COMMANDS = frozenset(
         "call.begin_response/1",
         "call.begin_tool/1",
         "call.end/1",
+        "audit.note_access/1",
         "audit.record_forgetting/1",
     }
 )
