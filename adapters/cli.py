@@ -25,8 +25,10 @@ from typer.exceptions import TyperException
 from adapters import history, logs
 from adapters.cli_ask import NotAsked, ask
 from adapters.cli_check import check
+from adapters.cli_keys import keys_app
 from adapters.cli_options import DEFAULT_STORE, WIDTH, AsJSON, Store, Stream, address, out
 from adapters.cli_reference import reference_app
+from adapters.cli_replay import replay
 from adapters.cli_users import user_app
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
 from adapters.demo import DemoFailed
@@ -45,6 +47,7 @@ app = typer.Typer(
 log_app = typer.Typer(no_args_is_help=True, help="Look into the log.")
 app.add_typer(log_app, name="log")
 app.add_typer(user_app, name="user")
+app.add_typer(keys_app, name="keys")
 app.add_typer(reference_app, name="reference")
 
 log = structlog.get_logger("callboard")
@@ -221,19 +224,6 @@ def log_show(stream: Stream, store: Store = DEFAULT_STORE, as_json: AsJSON = Fal
 
 
 @app.command()
-def replay(
-    stream: Stream,
-    store: Store = DEFAULT_STORE,
-    at: Annotated[int | None, typer.Option("--at", min=0, help="Print the state after this version, as JSON")] = None,
-) -> None:
-    """Tell what happened in a stream, and what each event changed."""
-    if at is None:
-        run(lambda: history.replay(address(store), stream, out))
-    else:
-        run(lambda: history.state_at(address(store), stream, at, out))
-
-
-@app.command()
 def verify(
     store: Store = DEFAULT_STORE,
     head: Annotated[
@@ -247,6 +237,7 @@ def verify(
         sys.exit(1)
 
 
+app.command()(replay)
 app.command()(check)
 
 

@@ -1,4 +1,4 @@
-"""What the command line can tell of a log: tail, show, replay, state at a version, verify."""
+"""What the command line can tell of a log: tail, show, verify."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 
 import trio
-from msgspec import json, to_builtins
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -73,10 +72,12 @@ async def tail(address: StoreAddress, last: int, out: Console, *, follow: bool, 
             show(records)
             position = records[-1].position
         if follow:
-            await _follow(store, position, show)
+            await follow_log(store, position, show)
 
 
-async def _follow(store: SQLiteStore, position: int, show: Callable[[Iterable[Recorded]], None]) -> None:
+async def follow_log(store: SQLiteStore, position: int, show: Callable[[Iterable[Recorded]], None]) -> None:
+    """Show what comes behind a position, for ever, also by the doing of another process."""
+
     async def look() -> None:
         while True:
             await store.poll()
@@ -106,29 +107,8 @@ async def show(address: StoreAddress, name: str, out: Console, *, as_json: bool)
         _printer(out, as_json)(await _read(store, stream))
 
 
-async def replay(address: StoreAddress, name: str, out: Console) -> None:
-    """The stream as a timeline."""
-    stream = stream_named(name)
-    async with open_history(address) as store:
-        records = await _read(store, stream)
-    out.print(timeline.tell(records, decider_of(stream)))
-
-
 def decider_of(stream: StreamName) -> AnyDecider:
     return DECIDERS[stream.category]
-
-
-async def state_at(address: StoreAddress, name: str, version: int, out: Console) -> None:
-    """The state after `version` events, folded by the production code, as JSON."""
-    stream = stream_named(name)
-    async with open_history(address) as store:
-        records = await _read(store, stream)
-    if version > len(records):
-        raise NoSuchHistory(f"{stream} has {len(records)} events, so there is no version {version}")
-    decider = decider_of(stream)
-    state = decider.fold(decider.initial, (record.event for record in records[:version]))
-    body = {"stream": str(stream), "version": version, "state": to_builtins(state)}
-    out.out(json.format(json.encode(body), indent=2).decode(), highlight=False)
 
 
 async def verify(address: StoreAddress, out: Console, noted: str = "") -> bool:

@@ -22,7 +22,7 @@ def as_object(record: Recorded) -> dict[str, Any]:
         "version": record.version,
         "event": events.name_of(type(record.event)),
         "payload": record.event,
-        "time": _moment(stamp.time),
+        "time": iso(stamp.time),
         "correlation_id": stamp.correlation_id,
         "causation_id": stamp.causation_id,
         "command_id": stamp.command_id,
@@ -36,7 +36,7 @@ def json_line(record: Recorded) -> bytes:
     return _encode(as_object(record))
 
 
-def _moment(time: int) -> str:
+def iso(time: int) -> str:
     """ISO 8601 in UTC; also where somebody stored a time that no calendar has, for the log must stay readable."""
     try:
         return iso_time(time)

@@ -1,4 +1,4 @@
-"""A stream told as a timeline: when, who, what happened, what it changed. Pure: records in, rich renderables out."""
+"""A stream told as a timeline: when, who, what happened, what it changed in the state. Pure: records in, texts out."""
 
 from __future__ import annotations
 
@@ -6,27 +6,34 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import Struct, json, to_builtins
+from msgspec import Struct, json
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from core import conversation as c
-from core.decider import AnyDecider, CommandRejected
+from adapters.differences import in_short
+from adapters.telling import Devices, channels, describe, shorten
+from core import call, conversation, session
+from core.decider import AnyDecider
 from core.messages import Recorded
 
-MOST_SHOWN = 160
-"""Characters of one text that are shown; the log has the rest."""
+__all__ = ["Row", "Teller", "clock_time", "heading", "line", "log_line", "shorten", "tell"]
+
+PIECES = (conversation.ReplyPieceAdded, call.ResponsePieceAdded)
+NOT_TOLD = {"message_count", "carried", "known", "connected_at", "created_at", "alone_since", "last_active"}
+"""Fields of states that a timeline leaves out: counts of what it tells of, and times of what it says when it was."""
 
 
 class Row(Struct, frozen=True):
-    """One line of the timeline. `versions` are those of the events it tells of."""
+    """One line of the timeline. `versions` are those of the events it tells of; `after`: µs since the row before."""
 
     versions: tuple[int, int]
     time: int
+    after: int
     who: str
     what: Text
+    changes: tuple[str, ...]
 
 
 def clock_time(time: int) -> str:
@@ -39,12 +46,6 @@ def _moment(time: int, form: str) -> str:
         return datetime.fromtimestamp(time / 1e6, UTC).strftime(form)
     except (ValueError, OverflowError, OSError):
         return f"{time} µs ??"
-
-
-def shorten(text: str) -> str:
-    """One line of at most MOST_SHOWN characters, none of which a terminal would obey."""
-    flat = "".join(character if character.isprintable() else "�" for character in " ".join(text.split()))
-    return flat if len(flat) <= MOST_SHOWN else f"{flat[: MOST_SHOWN - 1]}…"
 
 
 def log_line(record: Recorded, name: str) -> Text:
@@ -61,22 +62,18 @@ def log_line(record: Recorded, name: str) -> Text:
 def tell(records: Sequence[Recorded], decider: AnyDecider) -> Group:
     """The whole story of one stream."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("event", justify="right", style="dim", no_wrap=True)
-    table.add_column("time", style="dim", no_wrap=True)
-    table.add_column("after", justify="right", style="dim", no_wrap=True)
+    for name, more in (("event", {"justify": "right"}), ("time", {}), ("after", {"justify": "right"})):
+        table.add_column(name, style="dim", no_wrap=True, **more)  # type: ignore[arg-type]  # a name of its own each
     table.add_column("who", no_wrap=True)
-    table.add_column("what")
-    before = records[0].stamp.time
-    for row in rows(records):
-        first, last = row.versions
-        numbers = str(first) if first == last else f"{first}–{last}"
-        who = Text(row.who, _COLOURS.get(row.who, "yellow"))
-        table.add_row(numbers, clock_time(row.time), _elapsed(row.time - before), who, row.what)
-        before = row.time
-    return Group(_heading(records, decider), table)
+    table.add_column("what", ratio=3, overflow="fold")
+    table.add_column("state", style="dim", ratio=2, overflow="fold")
+    for row in Teller(decider).rows(records):
+        times = clock_time(row.time), _elapsed(row.after)
+        table.add_row(_numbers(row), *times, _named(row.who), row.what, Text("; ".join(row.changes)))
+    return Group(heading(records, decider), table)
 
 
-def _heading(records: Sequence[Recorded], decider: AnyDecider) -> Text:
+def heading(records: Sequence[Recorded], decider: AnyDecider) -> Text:
     seconds = (records[-1].stamp.time - records[0].stamp.time) / 1e6
     ended = decider.is_terminal(decider.fold(decider.initial, (record.event for record in records)))
     began = _moment(records[0].stamp.time, "%Y-%m-%d %H:%M:%S") + " UTC"
@@ -84,87 +81,111 @@ def _heading(records: Sequence[Recorded], decider: AnyDecider) -> Text:
     return line.append(f"  {began} · {len(records)} events in {seconds:.1f} s · {'over' if ended else 'open'}", "dim")
 
 
+def line(row: Row) -> Text:
+    """A row by itself, where the others have not happened yet."""
+    text = Text(f"{_numbers(row):>9}  {clock_time(row.time)}  {_elapsed(row.after):>9}  ", "dim")
+    text.append_text(_named(row.who)).append(" " * max(1, 12 - len(row.who))).append_text(row.what)
+    return text.append(f"   {'; '.join(row.changes)}" if row.changes else "", "dim")
+
+
+def _numbers(row: Row) -> str:
+    first, last = row.versions
+    return str(first) if first == last else f"{first}–{last}"
+
+
 def _elapsed(microseconds: int) -> str:
-    return f"+{microseconds / 1e6:.1f} s" if microseconds >= 1e6 else f"+{microseconds / 1e3:.0f} ms"
+    return f"+{microseconds / 1e6:.1f} s" if abs(microseconds) >= 1e6 else f"{microseconds / 1e3:+.0f} ms"
 
 
-_COLOURS = {"assistant": "green", "user": "bold", "system": "dim"}
+_COLOURS = {"assistant": "green", "user": "bold", "system": "dim", "caller": "bold"}
 
 
-def rows(records: Sequence[Recorded]) -> Iterator[Row]:
-    """The lines of the story: one an event; but the pieces of one streamed answer share one, and so do interims."""
-    devices: dict[str, str] = {}
-    at = 0
-    while at < len(records):
-        run = _run_length(records, at)
-        first, last = records[at], records[at + run - 1]
-        event = first.event
-        if isinstance(event, c.ReplyPieceAdded):
-            text = "".join(record.event.text for record in records[at : at + run])
-            what = Text(f"… {shorten(text)}", "green").append(f"  ({run} piece{'s' * (run > 1)})", "dim")
-        else:
-            what = describe(last.event, devices)
-            if run > 1:
-                what.append(f"  ({run} versions)", "dim")
-        yield Row((first.version, last.version), first.stamp.time, _who(first, devices), what)
-        at += run
+def _named(who: str) -> Text:
+    return Text(who, _COLOURS.get(who, "yellow"))
+
+
+class Teller:
+    """Tells a stream from its begin, as it goes on."""
+
+    def __init__(self, decider: AnyDecider) -> None:
+        self._decider, self._state = decider, decider.initial
+        self._devices = Devices()
+        self._before: int | None = None
+
+    def rows(self, records: Sequence[Recorded]) -> Iterator[Row]:
+        """One an event; but the pieces of one streamed answer share one, and so does what only goes on."""
+        at = 0
+        while at < len(records):
+            run = _run_length(records, at)
+            yield self.row(records[at : at + run])
+            at += run
+
+    def row(self, run: Sequence[Recorded]) -> Row:
+        first, last = run[0], run[-1]
+        state, self._state = self._state, self._decider.fold(self._state, (record.event for record in run))
+        after = 0 if self._before is None else first.stamp.time - self._before
+        self._before = first.stamp.time
+        who, what = self._who(first), self._what([record.event for record in run])
+        return Row(
+            (first.version, last.version), first.stamp.time, after, who, what, _changes(first.event, state, self._state)
+        )
+
+    def _what(self, run: Sequence[Any]) -> Text:
+        if isinstance(run[0], PIECES):
+            text = "".join(event.text for event in run)
+            return Text(f"… {shorten(text)}", "green").append(f"  ({len(run)} piece{'s' * (len(run) > 1)})", "dim")
+        if len(run) > 1 and isinstance(run[0], session.MediaReceived):
+            size = sum(event.media.size for event in run)
+            return Text(f"{run[0].kind.value}, {size:,} bytes").append(f"  ({len(run)} clips)", "dim")
+        what = describe(run[-1], self._devices)
+        return what.append(f"  ({len(run)} versions)", "dim") if len(run) > 1 else what
+
+    def _who(self, record: Recorded) -> str:
+        """Who did it: for what comes of an effect, in whose name the system did it."""
+        event, stamp = record.event, record.stamp
+        if isinstance(event, _ASSISTANTS) or (
+            isinstance(event, conversation.MessageSaid) and event.role is conversation.Role.ASSISTANT
+        ):
+            return "assistant"
+        if getattr(event, "reason", None) == "server_restarted" or stamp.principal == "system":
+            return "system"
+        if isinstance(event, conversation.MessageSaid) and not stamp.origin:
+            return "user"
+        who = self._devices.name(stamp.origin) if stamp.origin else "api"
+        return who if stamp.principal == "anonymous" else f"{shorten(stamp.principal, 24)}, {who}"
+
+
+_ASSISTANTS = (
+    conversation.ReplyPieceAdded, conversation.ReplyBegun, conversation.ReplyToolBegun,
+    call.ResponsePieceAdded, call.ResponseBegun, call.ResponseCompleted, call.ResponsePaused, call.ToolRequested,
+    call.GreetingGiven, call.CallerInterrupted,
+)  # fmt: skip
+
+
+def _changes(event: Any, before: Any, after: Any) -> tuple[str, ...]:
+    """What the event itself does not say."""
+    said = {"phase"} if isinstance(event, conversation.PhaseEntered) else set[str]()
+    return tuple(change for change in in_short(before, after) if change.split(" ")[0] not in NOT_TOLD | said)
 
 
 def _run_length(records: Sequence[Recorded], at: int) -> int:
     """How many events from here on are told together."""
-    kind, end = type(records[at].event), at + 1
-    if kind in (c.ReplyPieceAdded, c.InterimHeard):
-        while end < len(records) and type(records[end].event) is kind:
-            end += 1
+    end = at + 1
+    while end < len(records) and _goes_on(records[end - 1].event, records[end].event):
+        end += 1
     return end - at
 
 
-def _who(record: Recorded, devices: dict[str, str]) -> str:
-    event, stamp = record.event, record.stamp
+def _goes_on(event: Any, following: Any) -> bool:
+    """Whether what follows is more of the same."""
+    if type(event) is not type(following):
+        return False
     match event:
-        case c.ReplyPieceAdded() | c.ReplyBegun() | c.MessageSaid(role=c.Role.ASSISTANT):
-            return "assistant"
-        case c.MessageSaid():
-            return "user"
-        case c.ClientLeft(reason="server_restarted"):
-            return "system"
-        case _ if stamp.principal == "system":
-            return "system"
+        case conversation.ReplyPieceAdded() | conversation.InterimHeard():
+            return True
+        case call.ResponsePieceAdded(number, attempt):
+            return bool((number, attempt) == (following.response_id, following.attempt))
+        case session.MediaReceived(kind):
+            return bool(kind is following.kind)
         case _:
-            return _device(stamp.origin, devices) if stamp.origin else "api"
-
-
-def _device(connection_id: str, devices: dict[str, str]) -> str:
-    """Devices are numbered as they appear: connection ids say nothing to people."""
-    return devices.setdefault(connection_id, f"device {len(devices) + 1}")
-
-
-def describe(event: Any, devices: dict[str, str]) -> Text:
-    """What happened, in words."""
-    match event:
-        case c.PhaseEntered(phase, left, metadata):
-            line = Text(left.value, "dim").append(" → ").append(phase.value, "bold magenta")
-            return line.append(f"  {json.encode(metadata).decode()}" if metadata else "", "dim")
-        case c.MessageSaid(content=content):
-            return Text(f"“{shorten(content)}”", "green" if event.role is c.Role.ASSISTANT else "bold")
-        case c.FinalHeard(text):
-            return Text(f"heard “{shorten(text)}”")
-        case c.InterimHeard(text):
-            return Text(f"hears “{shorten(text or '')}…”", "dim")
-        case c.ReplyBegun(_, attempt, model):
-            again = " again, from the start: the attempt before was cut off" if attempt > 1 else ""
-            return Text(f"{model} begins to answer{again}", "yellow" if again else "dim")
-        case c.ReplyFailed(_, reason):
-            return Text(f"no answer: {reason}", "bold red")
-        case c.ReplyInterrupted(_, text):
-            return Text(f"interrupted after “{shorten(text)}”", "yellow")
-        case c.ClientJoined(connection_id, count):
-            return Text(f"{_device(connection_id, devices)} joins, {count} listening", "blue")
-        case c.ClientLeft(connection_id, count, reason):
-            return Text(f"{_device(connection_id, devices)} is gone ({reason}), {count} listening", "blue")
-        case c.ConversationOpened(personality, session_type, topic):
-            return Text(f"opened: {personality}, {session_type}{', about ' + topic if topic else ''}", "bold")
-        case CommandRejected(code, message):
-            return Text(f"refused ({code}): {message}", "red")
-        case _:
-            return Text(f"{type(event).__name__} ").append(shorten(json.encode(to_builtins(event)).decode()), "dim")
+            return channels.goes_on(event, following)

@@ -25,10 +25,14 @@ class Reach(Enum):
 
 
 class Frame(Struct, frozen=True, gc=False):
-    """One record as one wire message, encoded once for all who hear it."""
+    """One record as one wire message, encoded once for all who hear it.
+
+    `is_answer`: its sender, who is not among those it is for, gets the same as the answer to its command.
+    """
 
     body: bytes
     to: Reach = Reach.EVERYONE
+    is_answer: bool = False
 
 
 class Handshake(Struct, frozen=True):

@@ -95,3 +95,13 @@ class Unavailable(Struct, frozen=True, gc=False):
 
 
 Outcome = Accepted | Refused | Busy | Unavailable
+
+
+def recorded_at(outcome: Outcome) -> int | None:
+    """When what this outcome tells of was recorded, in µs; None where nothing was, or long before.
+
+    An answer that says this time can be told again from the log.
+    """
+    if isinstance(outcome, Busy | Unavailable) or outcome.repeated or not outcome.records:
+        return None
+    return outcome.records[-1].stamp.time

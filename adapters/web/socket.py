@@ -23,7 +23,7 @@ from adapters.web.limits import Bucket
 from adapters.web.resume import replay_wide
 from core.dialect import Close, Connection, Dialect, Handshake, Hear, Listen, Output, Recall, Tell, Tune, Untune, Write
 from core.identifiers import StreamName
-from core.messages import Busy, Outcome, Stamp, Unavailable
+from core.messages import Busy, Outcome, Stamp, Unavailable, recorded_at
 from core.ports import BlobTooLarge, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class Socket:
         return self._system.stamp(command_id=command_id, principal=principal, origin=origin)
 
     def _settled(self, tell: Tell, outcome: Outcome) -> None:
-        self._take(partial(self._connection.settled, tell, outcome))
+        self._take(lambda now: self._connection.settled(tell, outcome, recorded_at(outcome) or now))
 
     # --- resume ---
 

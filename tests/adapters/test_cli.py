@@ -189,7 +189,10 @@ def test_what_a_terminal_would_obey_is_not_shown_as_it_is(run: Run, tmp_path: Pa
         assert not {"\x1b", "\x9b"} & set(out)
 
 
-INTEGER = "Invalid value for '--at': write a valid integer"
+NO_MOMENT = (
+    "Invalid value for '--at': 'y' is no moment; "
+    "write a version (12), a time (2026-11-21T14:03:07, 14:03:07) or seconds after the begin (+2.5s)"
+)
 ROLES = "'client', 'operator', 'auditor'"
 
 
@@ -201,7 +204,7 @@ ROLES = "'client', 'operator', 'auditor'"
         ("serve --bogus", "No such option: --bogus (Possible options: --host)", "callboard serve"),
         ("serve --bind", "Option '--bind' requires an argument", "callboard serve"),
         ("replay", "Missing argument 'stream'", "callboard replay"),
-        ("replay x --at y", INTEGER, "callboard replay"),
+        ("replay x --at y", NO_MOMENT, "callboard replay"),
         ("demo --pace x", "Invalid value for '--pace': write a valid number", "callboard demo"),
         (
             "log tail --last -3",

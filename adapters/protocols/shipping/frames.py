@@ -215,7 +215,7 @@ def render(record: Recorded, state: Session) -> Frame | None:
         return None
     time, place, command_id = record.stamp.time, Place(seq=record.version), _command_id(record, state)
     body = envelope(said, time, event.request_id, state.user, record.stream.id, command_id, place)
-    return Frame(body, reach(event))
+    return Frame(body, to := reach(event), is_answer=to is Reach.OTHERS)
 
 
 def _command_id(record: Recorded, state: Session) -> str | None:
