@@ -62,6 +62,7 @@ class Writer:
         self._scribe, self._tail = scribe, tail
         self._tally = WriterTally()
         self._waiting: deque[Waiting] = deque()
+        self._rows = 0
         self._batch: list[Waiting] | None = None
         self._closed = False
         self._quickest = math.inf  # seconds of a commit, as of late
@@ -81,6 +82,7 @@ class Writer:
         item.work = self._scribe.prepared(item.work)
         item.task = trio.lowlevel.current_task()
         self._waiting.append(item)
+        self._rows += item.size
         if self._batch is None:
             self._send()
 
@@ -110,11 +112,12 @@ class Writer:
     def _send(self) -> None:
         """Give the scribe what waits, up to MOST_ROWS rows; or the half of it, where both halves pay."""
         batch, rows = list[Waiting](), 0
-        left = len(self._waiting) // 2 if len(self._waiting) * THOUGHT > self._quickest else 0
-        while len(self._waiting) > left and rows < MOST_ROWS:
+        most = min(MOST_ROWS, (self._rows + 1) // 2 if self._rows * THOUGHT > self._quickest else self._rows)
+        while self._waiting and rows < most:
             item = self._waiting.popleft()
             batch.append(item)
             rows += item.size
+        self._rows -= rows
         self._batch = batch
         self._scribe.commit([item.work for item in batch])
 
@@ -161,6 +164,7 @@ class Writer:
         self._tally.in_doubt = True
         batch.extend(self._waiting)
         self._waiting.clear()
+        self._rows = 0
         for item in batch:
             item.error = StoreUnavailable(reason)
         self._doubted.set()
