@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import structlog
@@ -22,6 +23,7 @@ from actors.system import System, SystemSettings, open_system
 from adapters.channel_mirror import keep_mirrored
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.config import Auth, BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
+from adapters.encryption import key_file_named, master_key
 from adapters.gateways.assistant import assistant_performers
 from adapters.gateways.blobs import FileBlobs, MemoryBlobs
 from adapters.gateways.call_tools import call_tools
@@ -72,21 +74,22 @@ log = structlog.get_logger("callboard")
 
 
 @asynccontextmanager
-async def open_store(address: StoreAddress) -> AsyncIterator[EventStore]:
-    """The log at `address`, this process being its writer. Raises StoreUnavailable."""
+async def open_store(address: StoreAddress, key_file: Path | None = None) -> AsyncIterator[EventStore]:
+    """The log at `address`, this process being its writer. Raises StoreUnavailable, BadSetting."""
     if address.path is None:
         yield MemoryStore(epoch=uuid4().hex[:16])
         return
-    async with open_sqlite(address.path, apart=True) as store:
+    async with open_sqlite(address.path, apart=True, master=master_key(key_file)) as store:
         yield store
 
 
 @asynccontextmanager
 async def open_history(address: StoreAddress) -> AsyncIterator[SQLiteStore]:
-    """The log at `address` for reading, also while a server writes to it. Raises StoreUnavailable."""
+    """The log at `address` for reading, also while a server writes to it. What is sealed in it is opened with the key
+    that the environment names. Raises StoreUnavailable, BadSetting."""
     if address.path is None:
         raise StoreUnavailable("a log in memory cannot be read from outside; give --store sqlite:///PATH")
-    async with open_sqlite_read_only(address.path) as store:
+    async with open_sqlite_read_only(address.path, master_key(key_file_named())) as store:
         yield store
 
 
@@ -150,7 +153,7 @@ async def open_callboard(settings: Settings, model: LanguageModel, blobs: BlobSt
         backoff=Backoff(random.random),
     )
     async with (
-        open_store(settings.store) as store,
+        open_store(settings.store, settings.encryption_key) as store,
         open_transcriber(settings) as transcriber,
         open_system(
             store,

@@ -14,11 +14,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from adapters.bootstrap import DECIDERS
+from adapters.encryption import key_file_named, master_key
 from core.decider import AnyDecider
 from core.gate import Divergence, StreamGate
 from core.identifiers import Category, StreamName
 from eventstore.codec import commands, events
-from eventstore.decisions import Unreadable, decisions, streams
+from eventstore.decisions import Group, Unreadable, decisions, streams
+from eventstore.unlocking import opener_of
 from eventstore.uris import reading_uri
 
 SHARE = 20_000
@@ -46,22 +48,25 @@ class Checked(Struct, frozen=True):
 
 
 def check_share(path: Path, names: Sequence[str], deciders: Deciders | None = None) -> Checked:
-    """Decide again what these streams hold."""
+    """Decide again what these streams hold; what is sealed is opened with the key that the environment names."""
     folded, findings = 0, list[Finding]()
+    opener = opener_of(path, master_key(key_file_named()))
     with closing(sqlite3.connect(reading_uri(path), uri=True)) as connection:
         for name in names:
-            count, finding = _check_stream(connection, name, deciders or DECIDERS)
+            count, finding = _check_stream(partial(decisions, connection, name, opener), name, deciders or DECIDERS)
             folded += count
             if finding is not None:
                 findings.append(finding)
+    if opener is not None:
+        opener.close()
     return Checked(folded, len(names), tuple(findings))
 
 
-def _check_stream(connection: sqlite3.Connection, name: str, deciders: Deciders) -> tuple[int, Finding | None]:
+def _check_stream(read: Callable[[], Iterator[Group]], name: str, deciders: Deciders) -> tuple[int, Finding | None]:
     stream, folded = StreamName.parse(name), 0
     gate = StreamGate(stream, deciders[stream.category])
     try:
-        for command, recorded in decisions(connection, name):
+        for command, recorded in read():
             divergence = gate.take(command, recorded)
             folded += len(recorded)
             if divergence is not None:

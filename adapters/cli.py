@@ -25,6 +25,7 @@ from typer.exceptions import TyperException
 from adapters import history, logs
 from adapters.cli_ask import NotAsked, ask
 from adapters.cli_check import check
+from adapters.cli_keys import keys_app
 from adapters.cli_options import DEFAULT_STORE, WIDTH, AsJSON, Store, Stream, address, out
 from adapters.cli_reference import reference_app
 from adapters.cli_replay import replay
@@ -46,6 +47,7 @@ app = typer.Typer(
 log_app = typer.Typer(no_args_is_help=True, help="Look into the log.")
 app.add_typer(log_app, name="log")
 app.add_typer(user_app, name="user")
+app.add_typer(keys_app, name="keys")
 app.add_typer(reference_app, name="reference")
 
 log = structlog.get_logger("callboard")

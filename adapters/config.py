@@ -60,6 +60,7 @@ class Settings:
 
     bind: tuple[Bind, ...]
     store: StoreAddress
+    encryption_key: Path | None
     auth: Auth
     jwt_secret: Secret | None
     users: Path | None
@@ -149,6 +150,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("PORT", "8000", values.parse_port, "Port to listen on where CALLBOARD_BIND is not set."),
     Setting("CALLBOARD_STORE", "sqlite:///callboard.db", values.parse_store,
             "The log: sqlite:///PATH, or memory: to try things out."),
+    Setting("CALLBOARD_ENCRYPTION_KEY", None, values.parse_path,
+            "File of the key that seals what people say (`callboard keys new FILE`).", "not set: it stands in clear"),
     Setting("CALLBOARD_AUTH", "none", values.choice_of(Auth), "none (loopback only) or jwt."),
     Setting("CALLBOARD_JWT_SECRET", None, values.parse_signing_secret,
             "Key of the HS256 tokens, 32 bytes or more.", "not set"),
@@ -284,6 +287,9 @@ def _contradictions(found: Mapping[str, Any]) -> Iterator[tuple[set[str], str]]:
     if found["auth"] is Auth.JWT and found["jwt_secret"] is None:
         wanted = "write the output of `openssl rand -hex 32`"
         yield {"auth", "jwt_secret"}, f"CALLBOARD_JWT_SECRET: CALLBOARD_AUTH=jwt needs one; {wanted}"
+    if found["encryption_key"] is not None and found["store"].path is None:
+        complaint = "CALLBOARD_ENCRYPTION_KEY: a log in memory is not sealed; write CALLBOARD_STORE=sqlite:///PATH too"
+        yield {"encryption_key", "store"}, complaint
     exposed = ", ".join(str(bind) for bind in found["bind"] if not bind.is_loopback)
     if found["auth"] is Auth.NONE and exposed and not found["insecure"]:
         wanted = "write jwt, or CALLBOARD_INSECURE=yes behind a proxy that checks who comes"

@@ -17,6 +17,7 @@ from msgspec.json import Decoder
 from core.identifiers import StreamName
 from eventstore.codec import Undecodable, UnknownName, commands, events
 from eventstore.recorder import TABLE
+from eventstore.sealing import Opener
 from eventstore.uris import reading_uri
 
 Group = tuple[Any, tuple[Any, ...]]
@@ -42,17 +43,26 @@ def streams(path: Path) -> list[tuple[str, int]]:
         return connection.execute(query).fetchall()
 
 
-def decisions(connection: sqlite3.Connection, stream: str) -> Iterator[Group]:
-    """The stream's decisions in their order, read as they are asked for. Raises Unreadable."""
+def decisions(connection: sqlite3.Connection | sqlite3.Cursor, stream: str, opener: Opener | None = None) -> Iterator[Group]:
+    """The stream's decisions in their order, read as they are asked for. Raises Unreadable.
+
+    From the first one on of which anything was forgotten there are no commands: they cannot be decided again.
+    """
     query = f"SELECT topic, state, command, originator_version FROM {TABLE} WHERE originator_id = ? "
-    command, recorded, reached = None, list[Any](), 0
+    command, recorded, reached, forgotten = None, list[Any](), 0, False
     try:
         for name, state, said, version in connection.execute(query + "ORDER BY originator_version", (stream,)):
             reached = version
             if said is not None and recorded:
                 yield command, tuple(recorded)
                 command, recorded = None, []
-            if said is not None:
+            if opener is not None:
+                forgotten = forgotten or opener.is_erased(state) or (said is not None and opener.is_erased(said))
+                state = opener.event(stream, version, name, state)
+                said = opener.command(stream, version, said)
+            if forgotten:
+                command = None
+            elif said is not None:
                 command = _decoded(said)
             recorded.append(events.decode(name, state))
     except (UnknownName, Undecodable) as reason:
@@ -61,6 +71,6 @@ def decisions(connection: sqlite3.Connection, stream: str) -> Iterator[Group]:
         yield command, tuple(recorded)
 
 
-def _decoded(said: str) -> Any:
+def _decoded(said: str | bytes) -> Any:
     command = _to_command(said)
     return commands.decode(command.name, bytes(command.body))

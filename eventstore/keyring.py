@@ -150,7 +150,9 @@ class KeyRing:
         """The ring's id. Raises StoreUnavailable for another master key than the one it was wrapped with."""
         marks = dict(ring.execute("SELECT name, value FROM ring").fetchall())
         if not hmac.compare_digest(marks.get("master", ""), _mark(self._master, marks.get("id", ""))):
-            raise WrongMasterKey(f"this is not the key that the keys in {self.path} are wrapped with")
+            raise WrongMasterKey(
+                f"CALLBOARD_ENCRYPTION_KEY: this is not the key that the keys in {self.path} are wrapped with"
+            )
         return str(marks["id"])
 
     def _ensured(self, ring: sqlite3.Connection, subject: str) -> SubjectKey:

@@ -100,6 +100,12 @@ class Opener(Protocol):
     def view(self, name: str, position: int, view: bytes) -> bytes | None:
         """A checkpoint; None when it cannot be opened any more."""
 
+    def is_erased(self, text: str) -> bool:
+        """Whether a column of the log has anything sealed in it whose key was destroyed."""
+
+    def close(self) -> None:
+        """Let the keys go."""
+
 
 class Locked:
     """Opens nothing: the log has sealed text, and nobody has said with which master key."""
@@ -112,6 +118,12 @@ class Locked:
 
     def view(self, name: str, position: int, view: bytes) -> bytes | None:  # noqa: ARG002  # as above
         return None if view.startswith(_RAW_MARK) else view
+
+    def is_erased(self, text: str) -> bool:  # noqa: ARG002  # as above
+        return False
+
+    def close(self) -> None:
+        """There is nothing to let go."""
 
     def _refused(self, text: str) -> str:
         if _MARK in text:
@@ -157,9 +169,8 @@ class Vault:
         except InvalidTag:
             return None
 
-    def is_erased(self, state: str) -> bool:
-        """Whether a column of the log has anything sealed in it whose key was destroyed."""
-        return any(self._cipher(id) is None and self.ring.is_destroyed(id) for id in key_ids_in(state))
+    def is_erased(self, text: str) -> bool:
+        return any(self._cipher(id) is None and self.ring.is_destroyed(id) for id in key_ids_in(text))
 
     def _opened(self, place: str, at: str, value: bytes) -> bytes:
         if not value.startswith(_RAW_MARK):

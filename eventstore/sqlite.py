@@ -150,7 +150,7 @@ class SQLiteStore:
         with trio.CancelScope(shield=True):  # no longer than the queries under way
             for place in range(READERS):
                 await self._readers.acquire_on_behalf_of((self, place))
-        if isinstance(self.opener, Vault):
+        if self.opener is not None:
             self.opener.close()
 
     # --- in reader threads --------------------------------------------------------------------------------------
