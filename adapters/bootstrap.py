@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,9 @@ from quart_trio import QuartTrio
 from actors.backoff import Backoff
 from actors.effects import Perform
 from actors.system import System, SystemSettings, open_system
+from adapters.auditing import audit_log, keep_indexed
 from adapters.channel_mirror import keep_mirrored
+from adapters.checkpoints import checkpoints_kept
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.config import Auth, BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
 from adapters.encryption import key_file_named, master_key
@@ -32,6 +35,7 @@ from adapters.gateways.embedded_carrier import EmbeddedCarrier
 from adapters.gateways.forecast import OpenMeteo
 from adapters.gateways.http_carrier import HTTPCarrier
 from adapters.gateways.language_model import OpenAIModel
+from adapters.gateways.model_choice import MissingModel, Named
 from adapters.gateways.offline_partner import OfflinePartner
 from adapters.gateways.scripted_forecast import ScriptedForecast
 from adapters.gateways.sessions import session_performers
@@ -45,6 +49,7 @@ from adapters.setting_values import Secret, StoreAddress
 from adapters.thread_updates import ThreadUpdates
 from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
+from adapters.web.audit import audit_blueprint
 from adapters.web.auth import Door, OpenDoor, TokenDoor
 from adapters.web.labels import labels_blueprint
 from adapters.web.retell import retell_blueprint
@@ -105,6 +110,19 @@ def language_model(settings: Settings) -> LanguageModel:
     return OpenAIModel(key, settings.openai_base_url, model)
 
 
+def models_of(settings: Settings) -> Named:
+    """The models that forks may name: the offline partner, and with a key all of the API that is configured."""
+
+    def named(name: str) -> LanguageModel:
+        if name == OfflinePartner().name:
+            return OfflinePartner()
+        if settings.openai_api_key is None:
+            return MissingModel(name, f"there is no language model {name[:80]!r} without OPENAI_API_KEY")
+        return language_model(replace(settings, openai_model=name))
+
+    return named
+
+
 def blob_store(settings: Settings) -> BlobStore:
     """A folder beside the log, `<file>-blobs`; in memory where the log is."""
     path = settings.store.path
@@ -131,12 +149,14 @@ def performers(
     forecast = meteo if settings.forecast is ForecastSource.OPEN_METEO else ScriptedForecast()
     url = settings.shipvox_api_url
     carrier = EmbeddedCarrier(clock) if settings.carrier is CarrierKind.EMBEDDED or url is None else HTTPCarrier(url)
+    named = models_of(settings)
     of_calls = call_performers(
-        model, call_tools(forecast), boot=boot, clock=clock, delta_interval=interval, response_timeout=patience
-    )
+        model, call_tools(forecast), boot=boot, clock=clock, delta_interval=interval, response_timeout=patience,
+        named=named,
+    )  # fmt: skip
     transcribe = transcribe_performer(transcriber, blobs)
     return {
-        **assistant_performers(model, forecast, delta_interval=interval, response_timeout=patience),
+        **assistant_performers(model, forecast, delta_interval=interval, response_timeout=patience, named=named),
         **of_calls,
         **session_performers(carrier, blobs, clock, boot, public_url=settings.public_url or "", transcribe=transcribe),
     }
@@ -154,6 +174,7 @@ async def open_callboard(settings: Settings, model: LanguageModel, blobs: BlobSt
     )
     async with (
         open_store(settings.store, settings.encryption_key) as store,
+        checkpoints_kept(settings, store, SystemClock()),
         open_transcriber(settings) as transcriber,
         open_system(
             store,
@@ -168,6 +189,7 @@ async def open_callboard(settings: Settings, model: LanguageModel, blobs: BlobSt
         running.append(system)
         nursery.start_soon(ThreadUpdates(system, Backoff(random.random)).run)
         nursery.start_soon(keep_mirrored, store, settings.websocket_channel, settings.websocket_uri)
+        nursery.start_soon(keep_indexed, settings.store.path, store)
         yield system
         nursery.cancel_scope.cancel()
 
@@ -191,6 +213,7 @@ def assemble(settings: Settings, system: System, model: LanguageModel, blobs: Bl
     webhook = retell_blueprint(system, _revealed(settings.retell_api_key))
     more, web = [tokens, labels_blueprint(blobs), webhook], web_settings(settings, model)
     app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
+    app.register_blueprint(audit_blueprint(system, audit_log(settings.store.path, system.store)))
     app.register_blueprint(streams_blueprint(system, lambda: sockets_of(app).sessions("streams")))
     return app
 

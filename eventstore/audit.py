@@ -21,6 +21,7 @@ from msgspec import Struct, structs
 
 from core.ports import StoreUnavailable
 from eventstore import searching
+from eventstore.codec import Undecodable
 from eventstore.index import Opener, as_text
 from eventstore.index_reading import index_path, known_level
 from eventstore.questions import Filters, Span
@@ -121,6 +122,11 @@ class AuditLog:
                 return
             after = place
 
+    async def event(self, stream: str, version: int) -> Entry | None:
+        """One event, None where there is none."""
+        rows = await self._run(searching.event, stream, version)
+        return self._entries(rows)[0] if rows else None
+
     async def head(self) -> int:
         """The last position."""
         return await self._run(_head)
@@ -142,7 +148,7 @@ class AuditLog:
     async def _run(self, look: Callable[..., T], *args: Any) -> T:
         try:
             return await trio.to_thread.run_sync(partial(self._look, look, *args), limiter=self._threads)
-        except sqlite3.Error as fault:
+        except (sqlite3.Error, Undecodable) as fault:
             raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
 
     def _look(self, look: Callable[..., T], *args: Any) -> T:

@@ -27,12 +27,14 @@ from eventstore.uris import reading_uri, uri
 
 STEP = 2_000
 """Events taken in one transaction."""
-STEPS = 10
+STEPS = 5
 """Transactions of one connection, and between two tellings how far it is."""
 FORMAT = 1
 """Of the file. One of another format is made anew."""
 PAUSE = 0.5
 """Seconds between two looks of a follower."""
+BREATH = 0.05
+"""Seconds in which a follower that is behind leaves the machine to the living."""
 PATIENCE = 30.0
 """Seconds to wait for another process that writes to the index, or for readers when texts must go."""
 
@@ -85,6 +87,7 @@ class Index:
     def __init__(self, path: Path, opener: Opener | None = None) -> None:
         self._log, self._opener = path, opener
         self.path = index_path(path)
+        self._position = -1
         self._turn = trio.CapacityLimiter(1)
 
     async def level(self, tell: Callable[[int, int], None] | None = None) -> int:
@@ -97,11 +100,11 @@ class Index:
 
     async def follow(self, head: Callable[[], int]) -> None:
         """Stay level with a log whose head can be asked for at no cost. A fault is a pause: it is only an index."""
-        position = -1
         while True:
             with suppress(StoreUnavailable):
-                if head() != position:
-                    position = await self.level()
+                while self._position != head():
+                    self._position = await self._run(self._steps)
+                    await trio.sleep(BREATH)
             await trio.sleep(PAUSE)
 
     async def forget(self) -> None:
@@ -111,6 +114,7 @@ class Index:
         meanwhile is looked up in the log, until the index is level again.
         """
         await self._run(self._forget)
+        self._position = -1
 
     # --- in a thread --------------------------------------------------------------------------------------------
 

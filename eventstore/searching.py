@@ -75,6 +75,12 @@ def find(view: View, filters: Filters, span: Span, wanted: int) -> Found:
     return Found(rows)
 
 
+def event(view: View, stream: str, version: int) -> list[tuple[Any, ...]]:
+    """The row of one event, if there is one."""
+    query = f"SELECT {ROW} FROM {TABLE} AS e WHERE e.originator_id = ? AND e.originator_version = ?"
+    return view.connection.execute(query, (stream.encode(errors="replace").decode(), version)).fetchall()
+
+
 def count(view: View, filters: Filters, span: Span, at_most: int) -> tuple[int, int | None]:
     """How many rows there are, `at_most` of them counted, and what was not looked at, as `Found.reached`."""
     counted, look = 0, LOOK

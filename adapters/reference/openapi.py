@@ -38,6 +38,7 @@ SECURITY_SCHEMES = {
 PLACES = {
     "id": "The id of the conversation or session.",
     "digest": "SHA-256 of the content, in hexadecimal.",
+    "event": "The id of an event, `<stream>@<version>`.",
     "name": "The stream's or file's name.",
 }
 """What stands in paths."""
