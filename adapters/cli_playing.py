@@ -169,7 +169,8 @@ async def _play_topic(store: SQLiteStore, stream: StreamName | None, take: Take,
 async def _play_stream(store: SQLiteStore, stream: StreamName, dialect: Spoken, page: Page, wanted: Wanted) -> None:
     """The stream's own records; all of the log's where its clients hear what happens elsewhere too."""
     head, records, pace = store.head, await whole(store, stream), Pace(wanted.speed)
-    page.client = None if page.asked.client is None else Client(page.asked.client, stream, page.asked.since)
+    if page.asked.client is not None:
+        page.client = Client(page.asked.client, stream, page.asked.since, records)
     audience, rehearsal = (Audience(stream, decider_of(stream), dialect, store.epoch) for _ in range(2))
 
     def take(record: Recorded) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -111,9 +111,7 @@ class Audience:
             raise self._unspoken() from None
         body = None if frame is None else frame.body
         if isinstance(record.event, JOINED):
-            for greeting in self._join(record):
-                if greeting != body:  # its own arrival, which is the next of what is shown
-                    yield Sent(record, greeting, Reach.ORIGIN)
+            yield from self._join(record, body)
         elif isinstance(record.event, LEFT):
             self._tuned.pop(record.event.connection_id, None)
         if frame is not None:
@@ -132,14 +130,20 @@ class Audience:
 
     # --- joining ------------------------------------------------------------------------------------------------
 
-    def _join(self, record: Recorded) -> Iterator[bytes]:
-        """What the production code says to one who joins, up to what the audience hears."""
+    def _join(self, record: Recorded, own: bytes | None) -> Iterator[Shown]:
+        """What the production code says to one who joins, before it hears what all do: among that is its `own` arrival.
+        It may be turned away."""
         topics = set[str]()
         for output in self._outputs(record):
-            if isinstance(output, Write):
-                yield output.body
-            elif isinstance(output, Tune):
-                topics.add(output.topic)
+            match output:
+                case Write(body) if body != own:
+                    yield Sent(record, body, Reach.ORIGIN)
+                case Tune(topic):
+                    topics.add(topic)
+                case Close(code, reason):
+                    yield Ended(record, Close(code, reason, Reach.ORIGIN))
+                case _:
+                    pass  # what it does by itself
         self._tuned[record.stamp.origin] = frozenset(topics)
 
     def _outputs(self, record: Recorded) -> Iterator[Output]:
@@ -188,26 +192,42 @@ class WideAudience:
 
 
 class Client:
-    """One of an audience, from its joining to its leaving; with what it came back for behind version `since`."""
+    """One of an audience, from its joining to its leaving; with what it came back for behind version `since`.
 
-    def __init__(self, connection_id: str, stream: StreamName, since: int | None = None) -> None:
+    `records` are those of the stream that are known already: it is gone before the first event of its leaving.
+    """
+
+    def __init__(
+        self, connection_id: str, stream: StreamName, since: int | None = None, records: Sequence[Recorded] = ()
+    ) -> None:
         self._id, self._stream, self._since = connection_id, stream, since
+        self._left_by = [record.stamp for record in records if self._is_own(record, LEFT)]
         self.is_in = self.has_been = False
 
     def hears(self, shown: Shown) -> bool:
-        """Whether it got this. Asked in order."""
-        event = shown.record.event
-        if isinstance(event, JOINED) and event.connection_id == self._id:
-            self.is_in = self.has_been = True
-        return (self.is_in or self._is_missed(shown.record)) and shown.is_for(self._id)
+        """Whether it got this. Asked in order, and behind the last of a record `note` is told."""
+        self._enter(shown.record)
+        is_there = (self.is_in or self._is_missed(shown.record)) and self._is_there(shown) and shown.is_for(self._id)
+        if is_there and isinstance(shown, Ended):
+            self.is_in = False
+        return is_there
 
     def note(self, record: Recorded) -> None:
         """All that was sent of the record has been asked for."""
-        event = record.event
-        if isinstance(event, JOINED) and event.connection_id == self._id:
-            self.is_in = self.has_been = True
-        elif isinstance(event, LEFT) and event.connection_id == self._id:
+        self._enter(record)
+        if self._is_own(record, LEFT):
             self.is_in = False
+
+    def _enter(self, record: Recorded) -> None:
+        if not self.has_been and self._is_own(record, JOINED):
+            self.is_in = self.has_been = True
+
+    def _is_own(self, record: Recorded, kind: Any) -> bool:
+        return isinstance(record.event, kind) and record.event.connection_id == self._id
+
+    def _is_there(self, shown: Shown) -> bool:
+        """Not gone, of which the log learns by a command of the connection's own."""
+        return shown.record.stream != self._stream or shown.record.stamp not in self._left_by
 
     def _is_missed(self, record: Recorded) -> bool:
         """While it was away."""

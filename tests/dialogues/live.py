@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
+from urllib.parse import parse_qsl
 
 import trio
 import trio.testing
@@ -35,6 +36,7 @@ from eventstore.memory import MemoryStore
 from eventstore.subscription import LogSubscription
 from tests.dialogues.dialogue import Closed, Connect, Get, Leave, Line, Names, Outside, Send, Step
 from tests.dialogues.playing import strict
+from tests.dialogues.replayed import compare
 from tests.dialogues.stage import DECIDERS, Stage
 from tests.dialogues.traffic import traffic_of
 
@@ -49,11 +51,11 @@ def can_live(path: Path) -> bool:
 
 
 class Client:
-    """One client; a task of its own holds its socket."""
+    """One client; a task of its own holds its socket. `heard` are all frames that came."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.got = deque[bytes | Close]()
+        self.got, self.heard = deque[bytes | Close](), list[bytes]()
         self.left, self.gone, self.came = trio.Event(), trio.Event(), trio.Event()
         self.wire: WebSocketConnection
 
@@ -72,7 +74,8 @@ class Client:
     async def _listen(self) -> None:
         try:
             while True:
-                self._note(str(await self.wire.get_message()).encode())
+                self.heard.append(str(await self.wire.get_message()).encode())
+                self._note(self.heard[-1])
         except ConnectionClosed as closed:
             reason = closed.reason
             assert reason is not None, "the connection broke"
@@ -132,6 +135,7 @@ class Theatre:
         self._stage, self._system, self._store, self._url, self._path = stage, system, store, url, path
         self._told: list[tuple[StreamName, Any, str | None, str]] = []
         self._clients: dict[str, Client] = {}
+        self._connected: dict[str, Client] = {}
         stage.tell = self._remember  # type: ignore[method-assign]  # what the stage would do is done by the system
         self._post, system.post = system.post, self._intercept  # type: ignore[method-assign]  # for outcomes one cannot cause
 
@@ -178,6 +182,7 @@ class Theatre:
         id = path.strip("/") or self._stage.id
         place = self._path.replace(f"<{self._stage.parameter}>", id)
         client = self._clients[who] = Client(f"{self._url}{place}{'?' + query if query else ''}")
+        self._connected[f"{self._system.boot}.{len(self._connected) + 1}"] = client
         await nursery.start(client.run)
 
     async def _happen(self, what: str) -> None:
@@ -210,6 +215,13 @@ class Theatre:
         unread = {who: list(client.got) for who, client in self._clients.items() if client.got}
         assert not unread, f"got more than the dialogue says: {unread}"
 
+    async def compare_with_the_log(self) -> None:
+        """What everybody was sent, against what a replay of the log tells that they were."""
+        records = await self._store.read_all(limit=100_000)
+        for connection_id, client in self._connected.items():
+            query = dict(parse_qsl(client.url.partition("?")[2]))
+            compare(records, self._stage.dialect, connection_id, query, self._store.epoch, client.heard)
+
     async def leave(self) -> None:
         for client in self._clients.values():
             await client.leave()
@@ -226,6 +238,7 @@ async def play_live(lines: Sequence[Line], stage: Stage, names: Names, endpoint:
                 raise
         await theatre.rest()
         theatre.nothing_unread()
+        await theatre.compare_with_the_log()
         await theatre.leave()
         nursery.cancel_scope.cancel()
 
