@@ -24,9 +24,11 @@ from typer.exceptions import TyperException
 
 from adapters import history, logs
 from adapters.cli_ask import NotAsked, ask
+from adapters.cli_audit import audit_app
 from adapters.cli_check import check
 from adapters.cli_keys import keys_app
 from adapters.cli_options import DEFAULT_STORE, WIDTH, AsJSON, Store, Stream, address, out
+from adapters.cli_proof import proof_app, verify
 from adapters.cli_reference import reference_app
 from adapters.cli_replay import replay
 from adapters.cli_users import user_app
@@ -48,7 +50,9 @@ log_app = typer.Typer(no_args_is_help=True, help="Look into the log.")
 app.add_typer(log_app, name="log")
 app.add_typer(user_app, name="user")
 app.add_typer(keys_app, name="keys")
+app.add_typer(proof_app, name="proof")
 app.add_typer(reference_app, name="reference")
+app.add_typer(audit_app, name="audit")
 
 log = structlog.get_logger("callboard")
 
@@ -223,21 +227,8 @@ def log_show(stream: Stream, store: Store = DEFAULT_STORE, as_json: AsJSON = Fal
     run(lambda: history.show(address(store), stream, out, as_json=as_json))
 
 
-@app.command()
-def verify(
-    store: Store = DEFAULT_STORE,
-    head: Annotated[
-        str | None,
-        typer.Option(help="A head noted earlier, 12 digits or more: tells whether events were cut off since"),
-    ] = None,
-) -> None:
-    """Check the hash chain of the whole log: nothing altered, missing, inserted or reordered up to its end."""
-    noted = "" if head is None else history.noted_head(head)
-    if not run(lambda: history.verify(address(store), out, noted)):
-        sys.exit(1)
-
-
 app.command()(replay)
+app.command()(verify)
 app.command()(check)
 
 

@@ -60,6 +60,9 @@ class Settings:
 
     bind: tuple[Bind, ...]
     store: StoreAddress
+    checkpoint_every: int
+    checkpoint_seconds: float
+    signing_key: Path | None
     encryption_key: Path | None
     auth: Auth
     jwt_secret: Secret | None
@@ -150,6 +153,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("PORT", "8000", values.parse_port, "Port to listen on where CALLBOARD_BIND is not set."),
     Setting("CALLBOARD_STORE", "sqlite:///callboard.db", values.parse_store,
             "The log: sqlite:///PATH, or memory: to try things out."),
+    Setting("CALLBOARD_CHECKPOINT_EVERY", "1000", values.parse_limit,
+            "Events after which a checkpoint of the log is made, at most one a second; 0 for none at all."),
+    Setting("CALLBOARD_CHECKPOINT_SECONDS", "60", values.parse_seconds,
+            "Seconds after which one is made where fewer events came."),
+    Setting("CALLBOARD_SIGNING_KEY", None, values.parse_path,
+            "File of the key that signs checkpoints (`callboard proof key new FILE`).", "not set: they are unsigned"),
     Setting("CALLBOARD_ENCRYPTION_KEY", None, values.parse_path,
             "File of the key that seals what people say (`callboard keys new FILE`).", "not set: it stands in clear"),
     Setting("CALLBOARD_AUTH", "none", values.choice_of(Auth), "none (loopback only) or jwt."),

@@ -1,34 +1,27 @@
-"""What the command line can tell of a log: tail, show, verify."""
+"""What the command line can tell of a log: tail, show."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 
 import trio
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from adapters import timeline
 from adapters.bootstrap import DECIDERS, open_history
 from adapters.records import json_line
-from adapters.setting_values import StoreAddress, Unusable
+from adapters.setting_values import StoreAddress
 from core.decider import AnyDecider
 from core.identifiers import Category, StreamName
 from core.messages import Recorded
-from eventstore.chain import Verification
 from eventstore.codec import events
-from eventstore.sqlite import BEFORE_ALL, SQLiteStore
+from eventstore.sqlite import SQLiteStore
 
 PAGE = 2000
 """Events read at a time."""
 POLL = 0.25
 """Seconds between two looks at a log that somebody else writes."""
-FEWEST_DIGITS = 12
-"""Of a head that is noted: with fewer, another log may have come through it by chance."""
-_HEAD = re.compile(rf"[0-9a-f]{{{FEWEST_DIGITS},64}}")
 
 
 class NoSuchHistory(LookupError):
@@ -40,15 +33,6 @@ def stream_named(text: str) -> StreamName:
     if re.match(rf"({'|'.join(Category)})-", text):
         return StreamName.parse(text)
     return StreamName.of(Category.CONVERSATION, text)
-
-
-def noted_head(text: str) -> str:
-    """A head that somebody noted, or its first digits, as `verify` compares it. Raises Unusable."""
-    noted = text.strip().rstrip("….").lower()
-    if not _HEAD.fullmatch(noted):
-        wanted = f"write {FEWEST_DIGITS} hex digits or more of a head that `callboard verify` printed"
-        raise Unusable(f"--head: {text[:80]!r} is no head; {wanted}")
-    return noted
 
 
 def _printer(out: Console, as_json: bool) -> Callable[[Iterable[Recorded]], None]:
@@ -109,35 +93,3 @@ async def show(address: StoreAddress, name: str, out: Console, *, as_json: bool)
 
 def decider_of(stream: StreamName) -> AnyDecider:
     return DECIDERS[stream.category]
-
-
-async def verify(address: StoreAddress, out: Console, noted: str = "") -> bool:
-    """Check the chain; say what holds, or what is the first thing that does not.
-
-    A chain cannot know that events were cut off at its end. Who noted a head earlier gives its first characters as
-    `noted`: the log must have come through there.
-    """
-    check, seen = Verification(), not noted
-    async with open_history(address) as store:
-        columns = TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        bar = Progress(*columns, console=out, transient=True)
-        with bar if out.is_terminal else nullcontext():
-            task = bar.add_task("", total=store.head)
-            after = BEFORE_ALL
-            while rows := await store.read_rows(after=after, limit=PAGE):
-                if check.check(rows) is not None:
-                    break
-                after = check.position
-                seen = seen or any(row[-1].hex().startswith(noted) for row in rows)
-                bar.update(task, completed=check.position)
-    if check.broken is not None:
-        at = check.broken
-        told = f" at position {at.position:,} ({timeline.shorten(at.event)}): {at.reason}."
-        out.print(Text("The chain is broken", "bold red").append(told, "default"))
-        return False
-    if not seen:
-        told = ": its end was cut off, or it is another log."
-        out.print(Text("The chain does not come through the head noted", "bold red").append(told, "default"))
-        return False
-    out.print(f"[bold green]The chain holds[/]: {check.position:,} events; head {check.head.hex()[:16]}…")
-    return True

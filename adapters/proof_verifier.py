@@ -134,7 +134,7 @@ class Checkpoint:
         self.signatures = [b64decode(found[2]) for found in SIGNATURE.finditer(signatures)]
 
     def __str__(self) -> str:
-        return f"the checkpoint of {self.size:,} events of {said_time(self.time)}"
+        return f"the checkpoint of {said_time(self.time)} ({self.size:,} event{'s' * (self.size > 1)})"
 
     def signer(self, public: bytes | None) -> str:
         """What is to be said of its signature. Raises NotProved where it is not signed by the key, if there is one."""
@@ -349,7 +349,7 @@ def check(proof: dict[str, Any], public: bytes | None = None, noted: str = "", f
             shown = check_export(proof, checkpoint, file or Path(proof["file"]["name"]))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise NotProved(f"the proof is not written as one: {fault!r}") from None
-    signature = f"{str(checkpoint).capitalize()} {checkpoint.signer(public)}."
+    signature = f"T{str(checkpoint)[1:]} {checkpoint.signer(public)}."
     if noted:
         known = checkpoint.text in (noted if noted.startswith("callboard/") else said_in_lines(noted))
         demand(known, f"{checkpoint} is not the one noted")

@@ -8,6 +8,7 @@ links to GENESIS.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
@@ -23,6 +24,9 @@ COLUMNS = (
 GENESIS = bytes(32)
 """What the first event links to."""
 
+MOST_INSERTED = 64
+"""Events put in at one place that are told from the one behind them, which alone does not fit."""
+
 Row = tuple[Any, ...]
 
 _encode = msgpack.Encoder().encode
@@ -31,6 +35,9 @@ _encode = msgpack.Encoder().encode
 def link(previous: bytes, columns: Row) -> bytes:
     """The hash of the event with these columns, which follows the event with the hash `previous`."""
     return sha256(previous + _encode(columns)).digest()
+
+
+ALTERED = "its content or its place in the log is not what was recorded"
 
 
 class Break(Struct, frozen=True):
@@ -49,6 +56,7 @@ class Verification:
         self._from_start = position == 0
         self.broken: Break | None = None
         self._versions: dict[str, int] = {}
+        self._recent: deque[tuple[str, bytes]] = deque(maxlen=MOST_INSERTED)
 
     def check(self, rows: Iterable[Row]) -> Break | None:
         """Take the next rows of the log. Returns the first break of all, None while the chain holds."""
@@ -63,12 +71,21 @@ class Verification:
         if position != self.position + 1:
             return Break(position, event, f"positions {self.position + 1} to {position - 1} are missing before it")
         if link(self.head, columns) != stored:
-            return Break(position, event, "its content or its place in the log is not what was recorded")
+            return self._inserted(columns, stored) or Break(position, event, ALTERED)
         expected = self._versions.get(stream, self._unseen(version)) + 1
         if version != expected:
             return Break(position, event, f"its stream has a gap: version {expected} is missing")
+        self._recent.append((event, self.head))
         self.position, self.head = position, stored
         self._versions[stream] = version
+        return None
+
+    def _inserted(self, columns: Row, stored: bytes) -> Break | None:
+        """The first of the events that were put in before this one, hashes and all, if it goes on from before them."""
+        for count, (event, before) in enumerate(reversed(self._recent), start=1):
+            position = columns[0] - count
+            if link(before, (position, *columns[1:])) == stored:
+                return Break(position, event, f"it was inserted: what is at {columns[0]} now was recorded here")
         return None
 
     def _unseen(self, version: int) -> int:

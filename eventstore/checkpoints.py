@@ -32,7 +32,9 @@ _BODY = re.compile(
     rf"{NAME}/(?P<epoch>[^\s/]+)\n(?P<size>[1-9][0-9]{{0,18}})\n(?P<root>[A-Za-z0-9+/]{{43}}=)\n"
     r"head (?P<head>[0-9a-f]{64})\ntime (?P<time>[0-9]{1,18})\n"
 )
-_SIGNATURE = re.compile(r"— (?P<name>\S+) (?P<signature>[A-Za-z0-9+/]+=*)\n")
+_BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+_SIGNATURE = re.compile(rf"— \S+ ({_BASE64})\n")
+_SIGNATURES = re.compile(rf"(?:— \S+ {_BASE64}\n)*")
 
 
 class MalformedCheckpoint(ValueError):
@@ -67,7 +69,7 @@ class Checkpoint(Struct, frozen=True):
         """Raises MalformedCheckpoint."""
         text, empty, rest = note.partition("\n\n")
         match = _BODY.fullmatch(f"{text}\n")
-        if match is None or not empty or _SIGNATURE.sub("", rest):
+        if match is None or not empty or not _SIGNATURES.fullmatch(rest):
             raise MalformedCheckpoint("this is no checkpoint of a log")
         root, head = b64decode(match["root"]), bytes.fromhex(match["head"])
         return cls(match["epoch"], int(match["size"]), root, head, int(match["time"]), note)
@@ -76,6 +78,16 @@ class Checkpoint(Struct, frozen=True):
     def is_signed(self) -> bool:
         """By whomever."""
         return not self.note.endswith("\n\n")
+
+    @property
+    def text(self) -> str:
+        """What is signed."""
+        return self.note.partition("\n\n")[0] + "\n"
+
+    @property
+    def signatures(self) -> list[bytes]:
+        """Each behind the four bytes that tell its key."""
+        return [b64decode(match[1]) for match in _SIGNATURE.finditer(self.note)]
 
     @property
     def line(self) -> bytes:

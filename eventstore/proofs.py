@@ -12,6 +12,7 @@ checkpoint's root.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +35,7 @@ Select = Callable[[str, tuple[Any, ...]], list[Any]]
 """Asks the log's database; it blocks."""
 
 _HASHES = f"SELECT hash FROM {TABLE} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
+_EVENT = re.compile(r"(?P<stream>.+)@(?P<version>[0-9]{1,18})|(?P<position>[0-9]{1,18})")
 _COLUMNS = ", ".join(f"CAST({name} AS BLOB)" if name in ("state", "command") else name for name in COLUMNS)
 
 
@@ -59,6 +61,32 @@ def checkpoints(select: Select) -> list[Checkpoint]:
     if not select("SELECT 1 FROM sqlite_master WHERE name = 'chain_checkpoints'", ()):
         return []  # a log that no server of this version has written to
     return [Checkpoint.parse(note) for (note,) in select("SELECT note FROM chain_checkpoints ORDER BY size", ())]
+
+
+def last_position(select: Select) -> int:
+    """How many events there are."""
+    return int(select(f"SELECT MAX(rowid) FROM {TABLE}", ())[0][0] or 0)
+
+
+def position_of(select: Select, event: str) -> int:
+    """The position of an event, which is named by it or as STREAM@VERSION. Raises Unprovable."""
+    match = _EVENT.fullmatch(event)
+    if match is None:
+        raise Unprovable(f"{event[:80]!r} is no event; write STREAM@VERSION, or a position")
+    if match["position"]:
+        rows = select(f"SELECT rowid FROM {TABLE} WHERE rowid = ?", (int(match["position"]),))
+    else:
+        query = f"SELECT rowid FROM {TABLE} WHERE originator_id = ? AND originator_version = ?"
+        rows = select(query, (match["stream"], int(match["version"])))
+    if not rows:
+        raise Unprovable(f"the log has no event {event[:80]}")
+    return int(rows[0][0])
+
+
+def stored_texts(select: Select, positions: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+    """The payload and the command of each of these events, as they are in the log."""
+    query = f"SELECT rowid, state, command FROM {TABLE} WHERE rowid BETWEEN ? AND ?"
+    return {row[0]: row[1:] for first, last in runs(positions) for row in select(query, (first, last))}
 
 
 class LoggedTree:

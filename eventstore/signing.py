@@ -8,7 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from eventstore.checkpoints import NAME
+from eventstore.checkpoints import NAME, Checkpoint
 
 ED25519 = b"\x01"
 """The signature's kind in c2sp.org/signed-note."""
@@ -70,3 +71,16 @@ class SigningKey:
 def key_id(public: bytes) -> bytes:
     """Four bytes that tell a key from others."""
     return sha256(NAME.encode() + b"\n" + ED25519 + public).digest()[:4]
+
+
+def is_signed_by(checkpoint: Checkpoint, public: bytes) -> bool | None:
+    """Whether its signature by this key is true; None where it has none by this key."""
+    signatures = [each[4:] for each in checkpoint.signatures if each[:4] == key_id(public)]
+    if not signatures:
+        return None
+    try:
+        for signature in signatures:
+            Ed25519PublicKey.from_public_bytes(public).verify(signature, checkpoint.text.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return True

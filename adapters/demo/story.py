@@ -13,7 +13,7 @@ from uuid import uuid4
 import trio
 from rich.console import Console
 
-from adapters import history, timeline
+from adapters import timeline, verifying
 from adapters.bootstrap import open_history
 from adapters.demo import DemoFailed
 from adapters.demo.device import Device
@@ -188,7 +188,7 @@ class Story:
             expect(trace.holds(events), f"{trace.stream} has {trace.promise}")
             self._stage.say(f"{trace.stream}: {len(events)} events, {trace.promise}")
         self._stage.scene("callboard verify")
-        expect(await history.verify(address, self._console), "the chain holds")
+        expect(await verifying.verify(address, self._console), "the chain holds")
 
     def _compare(self, name: str, device: Device, records: list[Recorded]) -> None:
         """What the device was sent, through two connections, against what the log says it had to be sent."""
