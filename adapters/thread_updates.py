@@ -28,6 +28,7 @@ from core.conversation import (
     conversation,
 )
 from core.identifiers import Category, StreamName
+from core.lineage import is_copy
 from core.messages import Accepted, Outcome, Recorded, Refused, Stamp
 from core.ports import StoreUnavailable
 
@@ -135,6 +136,8 @@ class ThreadUpdates:
     async def _take(self, record: Recorded) -> bool:
         """Whether anything was published of it."""
         event, stream = record.event, record.stream
+        if is_copy(record):  # of a fork: it was published when it happened
+            return False
         if not isinstance(event, SHOWN) or (isinstance(event, MessageSaid) and event.in_reply_to is None):
             return False
         thread = self._threads.get(stream)

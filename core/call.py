@@ -200,6 +200,19 @@ class ReceiveWebhook(Struct, frozen=True):
     now: int
 
 
+class ForkCall(Struct, frozen=True, gc=False):
+    """Go on otherwise from here, where the past was copied from another call, up to its `version`.
+
+    What is None stays as it was; `prompt` takes the place of all that the model is told beside what was said.
+    """
+
+    source: str
+    version: int
+    now: int
+    model: str | None = None
+    prompt: str | None = None
+
+
 class EndCall(Struct, frozen=True, gc=False):
     now: int
     reason: str = "ended"
@@ -212,7 +225,7 @@ Talking = (
     | NoteUnknown
 )  # fmt: skip
 Command = (
-    ConnectSocket | DisconnectSocket | LoseSocket | Talking | Drafting | Tooling | ReceiveWebhook | EndCall
+    ConnectSocket | DisconnectSocket | LoseSocket | Talking | Drafting | Tooling | ReceiveWebhook | EndCall | ForkCall
 )  # fmt: skip
 
 
@@ -371,6 +384,18 @@ class CallEnded(Struct, frozen=True, gc=False):
     at: int
 
 
+class CallForked(Struct, frozen=True, gc=False):
+    """The lineage: what comes before is a copy of `source` up to its `version`, what comes behind is its own.
+
+    The rest says what is different from here on, None for nothing.
+    """
+
+    source: str
+    version: int
+    model: str | None = None
+    prompt: str | None = None
+
+
 Heard = UtterancesAdded | UtteranceContinued | TranscriptRewritten | TurnPassed
 Drafted = (
     ResponseRequired | ResponseBegun | ResponsePieceAdded | ResponsePaused | ResponseCompleted | ResponseFailed
@@ -380,7 +405,7 @@ Tooled = ToolRequested | ToolBegun | ToolSucceeded | ToolFailed
 Shown = MetadataShown | CallerInterrupted | AgentAdjusted | UnknownNoted
 Event = (
     SocketConnected | SocketDisconnected | CallDescribed | GreetingGiven | Heard | Drafted | Tooled | Shown
-    | WebhookReceived | CallEnded
+    | WebhookReceived | CallEnded | CallForked
 )  # fmt: skip
 
 
@@ -445,7 +470,10 @@ class Tool(Struct, frozen=True, gc=False):
 
 
 class Call(Struct, frozen=True):
-    """`newest` is the newest response id that needs no answer any more, -1 at first. `tools`: open and remembered."""
+    """`newest` is the newest response id that needs no answer any more, -1 at first. `tools`: open and remembered.
+
+    `model` and `instructions` are other ones than the server's, where a fork has its own.
+    """
 
     known: bool = False
     ended: bool = False
@@ -459,6 +487,8 @@ class Call(Struct, frozen=True):
     response: Response | None = None
     tools: tuple[Tool, ...] = ()
     webhooks: tuple[str, ...] = ()
+    model: str | None = None
+    instructions: str | None = None
 
     def turns(self) -> tuple[Turn, ...]:
         """What was said, as a model is told: what the platform says the caller heard, and nothing else."""
@@ -502,6 +532,8 @@ def decide(state: Call, command: Command) -> tuple[Event, ...] | Rejected:
             return Rejected("call_ended", "The call has ended")
         case EndCall(now, reason):
             return (*_hang_up(state, "call_ended", now), CallEnded(reason, now))
+        case ForkCall():
+            return _fork(state, command)
         case _ if state.socket is None:
             return Rejected("not_connected", "The call has no connection")
         case _:
@@ -526,6 +558,15 @@ def _connect(state: Call, command: ConnectSocket) -> tuple[Event, ...] | Rejecte
     if command.connection_id == state.socket:
         return ()
     return (*_hang_up(state, "replaced", command.now), SocketConnected(command.connection_id, command.now))
+
+
+def _fork(state: Call, command: ForkCall) -> tuple[Event, ...] | Rejected:
+    """The socket is the other call's, so it goes from here; a tool that ran there must not run once more."""
+    forked = CallForked(command.source, command.version, command.model, command.prompt)
+    changed = f"{command.model or ''}{command.prompt or ''}"
+    if len(changed) > MAX_TEXT:
+        return Rejected("too_long", f"a text has at most {MAX_TEXT} characters, this one {len(changed)}")
+    return (forked, *_hang_up(state, "forked", command.now))
 
 
 def _boot(connection_id: str) -> str:
@@ -724,6 +765,8 @@ def evolve(state: Call, event: Event) -> Call:
             return replace(state, known=True, webhooks=(*state.webhooks, name))
         case CallEnded():
             return replace(state, ended=True)
+        case CallForked(_, _, model, prompt):
+            return replace(state, model=model or state.model, instructions=prompt or state.instructions)
         case _:
             return _evolve_drafted(state, event)
 

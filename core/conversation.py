@@ -199,6 +199,20 @@ class MigrateConversation(Struct, frozen=True, gc=False):
     """A legacy conversation moves to the WebSocket API, under its own id and with its whole past."""
 
 
+class ForkConversation(Struct, frozen=True, gc=False):
+    """Go on otherwise from here, where the past was copied from another conversation, up to its `version`.
+
+    What is None stays as it was; `prompt` takes the place of all that the model is told beside what was said.
+    """
+
+    source: str
+    version: int
+    model: str | None = None
+    prompt: str | None = None
+    personality: str | None = None
+    topic: str | None = None
+
+
 class EndConversation(Struct, frozen=True, gc=False):
     reason: str = "ended"
 
@@ -206,7 +220,7 @@ class EndConversation(Struct, frozen=True, gc=False):
 Command = (
     OpenConversation | UpdateTranscript | RequestPhase | ReportSpeech | Say | GiveReply | BeginReply | AddReplyPiece
     | CompleteReply | FailReply | JoinClient | LeaveClient | MigrateConversation | EndConversation | Ask
-    | BeginReplyTool | EndReplyTool
+    | BeginReplyTool | EndReplyTool | ForkConversation
 )  # fmt: skip
 
 
@@ -322,10 +336,24 @@ class ConversationMigrated(Struct, frozen=True, gc=False):
     """From here on the WebSocket API knows this conversation too."""
 
 
+class ConversationForked(Struct, frozen=True, gc=False):
+    """The lineage: what comes before is a copy of `source` up to its `version`, what comes behind is its own.
+
+    Nobody listens here yet, and no channel shows it. The rest says what is different from here on, None for nothing.
+    """
+
+    source: str
+    version: int
+    model: str | None = None
+    prompt: str | None = None
+    personality: str | None = None
+    topic: str | None = None
+
+
 Event = (
     InterimHeard | FinalHeard | ReplyPieceAdded | PhaseEntered | MessageSaid | SpeechReported | ReplyBegun | ReplyFailed
     | ReplyInterrupted | ClientJoined | ClientLeft | ConversationOpened | ConversationMigrated | ChannelChosen
-    | ReplyToolBegun | ReplyToolEnded
+    | ReplyToolBegun | ReplyToolEnded | ConversationForked
 )  # fmt: skip
 
 
@@ -366,7 +394,8 @@ class Reply(Struct, frozen=True):
 class Conversation(Struct, frozen=True):
     """`phase` None: nobody has opened it. `replies`: the first is being drafted, the others wait their turn.
 
-    `channel` is where what the assistant does is published too, None for nowhere.
+    `channel` is where what the assistant does is published too, None for nowhere; `looks_up` says that it may use tools
+    although there is none. `model` and `instructions` are other ones than the server's, where a fork has its own.
     """
 
     phase: Phase | None = None
@@ -383,6 +412,13 @@ class Conversation(Struct, frozen=True):
     replies: tuple[Reply, ...] = ()
     clients: tuple[str, ...] = ()
     channel: str | None = None
+    looks_up: bool = False
+    model: str | None = None
+    instructions: str | None = None
+
+    @property
+    def uses_tools(self) -> bool:
+        return self.looks_up or self.channel is not None
 
     @property
     def is_legacy(self) -> bool:
@@ -399,7 +435,7 @@ class Conversation(Struct, frozen=True):
         past = [said for said in self.said if said.message_id not in waiting]
         now = [said for said in self.said if said.message_id == answered]
         turns = tuple(Turn(said.role.value, said.content) for said in (*past, *now))
-        return Prompt(self.personality, self.topic, self.session_type, turns)
+        return Prompt(self.personality, self.topic, self.session_type, turns, instructions=self.instructions)
 
 
 # --- decide -----------------------------------------------------------------------------------------------------
@@ -440,7 +476,7 @@ def _open(state: Conversation, command: OpenConversation) -> tuple[Event, ...] |
 
 Conversing = (
     UpdateTranscript | RequestPhase | ReportSpeech | Say | GiveReply | JoinClient | MigrateConversation
-    | EndConversation
+    | EndConversation | ForkConversation
 )  # fmt: skip
 Drafting = BeginReply | AddReplyPiece | BeginReplyTool | EndReplyTool | CompleteReply | FailReply
 
@@ -463,6 +499,8 @@ def _converse(state: Conversation, phase: Phase, command: Conversing) -> tuple[E
             return _join(state, connection_id)
         case MigrateConversation():
             return _migrate(state)
+        case ForkConversation():
+            return _fork(command)
         case EndConversation(reason):
             return (*_interrupt(state), *_walk(phase, TO_ENDED[phase], {"reason": reason}))
         case _:
@@ -543,6 +581,11 @@ def _migrate(state: Conversation) -> tuple[Event, ...] | Rejected:
     if not state.is_legacy:
         return Rejected("not_legacy", "Only a legacy conversation can be migrated, and only once")
     return (ConversationMigrated(),)
+
+
+def _fork(command: ForkConversation) -> tuple[Event, ...] | Rejected:
+    changes = (command.model, command.prompt, command.personality, command.topic)
+    return _too_long("".join(filter(None, changes))) or (ConversationForked(command.source, command.version, *changes),)
 
 
 def _draft(state: Conversation, command: Drafting) -> tuple[Event, ...]:
@@ -639,8 +682,25 @@ def evolve(state: Conversation, event: Event) -> Conversation:
             return replace(state, channel=channel)
         case ReplyToolBegun() | ReplyToolEnded():
             return state
+        case ConversationForked():
+            return _evolve_forked(state, event)
         case _:
             assert_never(event)
+
+
+def _evolve_forked(state: Conversation, event: ConversationForked) -> Conversation:
+    """An answer that was under way stays wanted: it is drafted here again, by whoever drafts here."""
+    return replace(
+        state,
+        clients=(),
+        channel=None,
+        looks_up=state.uses_tools,
+        migrated=True,
+        model=event.model or state.model,
+        instructions=event.prompt or state.instructions,
+        personality=event.personality or state.personality,
+        topic=event.topic or state.topic,
+    )
 
 
 def _without_client(clients: tuple[str, ...], gone: str) -> tuple[str, ...]:

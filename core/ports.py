@@ -93,6 +93,10 @@ class EventStore(Protocol):
     async def read_outcome(self, stream: StreamName, command_id: str) -> tuple[Recorded, ...]:
         """What the first command of this id led to on this stream, () when there was none. Raises StoreUnavailable."""
 
+    async def read_commands(self, stream: StreamName) -> dict[int, Any]:
+        """What the stream was told, by the version of the first event each command led to. None stands for one that
+        the log has no more: it, or what came of it, was forgotten. Raises StoreUnavailable."""
+
     def subscribe(self, *, after: int = 0) -> Subscription:
         """Follow the log behind position `after`."""
 
@@ -133,13 +137,17 @@ class Turn(Struct, frozen=True):
 
 
 class Prompt(Struct, frozen=True):
-    """All a language model gets to see. `turns` ends with what is to be answered; `tools` are what it may call."""
+    """All a language model gets to see. `turns` ends with what is to be answered; `tools` are what it may call.
+
+    Where there are `instructions`, they are said to it in place of what personality, topic and session type mean.
+    """
 
     personality: str
     topic: str | None
     session_type: str
     turns: tuple[Turn, ...]
     tools: tuple[ToolSpec, ...] = ()
+    instructions: str | None = None
 
 
 class ModelFailure(Exception):

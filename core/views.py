@@ -13,7 +13,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from core.conversation import ConversationMigrated, ConversationOpened, MessageSaid, Phase, PhaseEntered
+from core.conversation import (
+    ConversationForked,
+    ConversationMigrated,
+    ConversationOpened,
+    MessageSaid,
+    Phase,
+    PhaseEntered,
+)
 from core.decider import AnyDecider, CommandRejected
 from core.identifiers import Category, StreamName
 from core.messages import Recorded
@@ -184,8 +191,15 @@ def _migrated(summary: ConversationSummary, event: ConversationMigrated) -> None
     summary.migrated = True
 
 
+def _forked(summary: ConversationSummary, event: ConversationForked) -> None:
+    summary.migrated = True
+    summary.personality = event.personality or summary.personality
+    summary.topic = event.topic or summary.topic
+
+
 _FOLDS: dict[type, Callable[[ConversationSummary, Any], None]] = {
     PhaseEntered: _entered,
     MessageSaid: _said,
     ConversationMigrated: _migrated,
+    ConversationForked: _forked,
 }

@@ -21,6 +21,7 @@ class MemoryStore:
         self._log: list[Recorded] = []
         self._streams: dict[StreamName, list[Recorded]] = {}
         self._outcomes: dict[tuple[StreamName, str], list[Recorded]] = {}
+        self._commands: dict[StreamName, dict[int, Any]] = {}
         self._checkpoints: dict[str, tuple[int, bytes]] = {}
         self._tail = Tail(head=0)
 
@@ -36,6 +37,9 @@ class MemoryStore:
         version = len(self._streams.get(stream, ()))
         if version != expected_version:
             raise WrongExpectedVersion(stream, expected_version, version)
+        commands = self._commands.setdefault(stream, {})
+        for decision in decisions:
+            commands[version + 1], version = decision.command, version + len(decision.events)
         records = tuple(self._record(stream, decision, event) for decision in decisions for event in decision.events)
         self._tail.extend(records)
         return records
@@ -71,6 +75,10 @@ class MemoryStore:
     async def read_outcome(self, stream: StreamName, command_id: str) -> tuple[Recorded, ...]:
         await trio.lowlevel.checkpoint()
         return tuple(self._outcomes.get((stream, command_id), ()))
+
+    async def read_commands(self, stream: StreamName) -> dict[int, Any]:
+        await trio.lowlevel.checkpoint()
+        return dict(self._commands.get(stream, {}))
 
     def subscribe(self, *, after: int = 0) -> LogSubscription:
         return LogSubscription(self._tail, lambda after, limit: self.read_all(after=after, limit=limit), after)

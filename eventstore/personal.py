@@ -23,6 +23,7 @@ PERSONAL_EVENTS: Mapping[str, tuple[str, ...]] = {
     "conversation.reply_interrupted/1": ("text",),
     "conversation.reply_tool_begun/1": ("arguments",),
     "conversation.reply_tool_ended/1": ("result",),
+    "conversation.forked/1": ("prompt", "topic"),
     "session.opened/1": ("user_info",),
     "session.tool_call_requested/1": ("parameters",),
     "session.rates_requested/1": ("shipment",),
@@ -53,6 +54,7 @@ PERSONAL_EVENTS: Mapping[str, tuple[str, ...]] = {
     "call.agent_adjusted/1": ("agent_config",),
     "call.unknown_noted/1": ("interaction_type", "reason"),
     "call.webhook_received/1": ("call",),
+    "call.forked/1": ("prompt",),
     "channel.published/1": ("payload",),
 }
 
@@ -101,6 +103,7 @@ PERSONAL_COMMANDS: Mapping[str, tuple[str, ...]] = {
     "conversation.ask/1": ("content",),
     "conversation.begin_reply_tool/1": ("arguments",),
     "conversation.end_reply_tool/1": ("result",),
+    "conversation.fork/1": ("prompt", "topic"),
     "session.open/1": ("user_info",),
     "session.request_tool_call/1": ("parameters",),
     "session.request_rates/1": ("shipment",),
@@ -129,6 +132,7 @@ PERSONAL_COMMANDS: Mapping[str, tuple[str, ...]] = {
     "call.succeed_tool/1": ("result",),
     "call.fail_tool/1": ("error",),
     "call.receive_webhook/1": ("call",),
+    "call.fork/1": ("prompt",),
     "channel.publish/1": ("payload",),
 }
 

@@ -15,6 +15,7 @@ from core.ports import StoreUnavailable
 from eventstore.batches import Statement, Work
 from eventstore.chain import COLUMNS, Row
 from eventstore.codec import Undecodable, UnknownName, events
+from eventstore.decisions import Unreadable, decisions
 from eventstore.proofs import Select
 from eventstore.recorder import TABLE, LogDatastore, PersistenceError
 from eventstore.rows import to_rows
@@ -91,6 +92,9 @@ class SQLiteStore:
     async def read_outcome(self, stream: StreamName, command_id: str) -> tuple[Recorded, ...]:
         return await self._read(self._select_outcome, stream, command_id)
 
+    async def read_commands(self, stream: StreamName) -> dict[int, Any]:
+        return await self._read(self._select_commands, stream)
+
     async def read_rows(self, *, after: int = BEFORE_ALL, limit: int = 1000) -> list[Row]:
         """The stored rows (chain.COLUMNS and the hash), as they are: for verification. Raises StoreUnavailable."""
         query = f"SELECT {_ROW} FROM {TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?"
@@ -160,7 +164,7 @@ class SQLiteStore:
             raise StoreUnavailable("the log is closed")
         try:
             return await trio.to_thread.run_sync(partial(read, *args), limiter=self._readers)
-        except (sqlite3.Error, PersistenceError, UnknownName, Undecodable) as fault:
+        except (sqlite3.Error, PersistenceError, UnknownName, Undecodable, Unreadable) as fault:
             raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
 
     def _select(self, query: str, parameters: tuple[Any, ...]) -> list[Any]:
@@ -193,6 +197,15 @@ class SQLiteStore:
         query = f"SELECT topic, state, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
         rows = await self._read(self._select, query, (stream,))
         return rows[0] if rows else None
+
+    def _select_commands(self, stream: StreamName) -> dict[int, Any]:
+        found, version = dict[int, Any](), 1
+        with self._datastore.transaction(commit=False) as cursor:
+            rows = cursor.sqlite_cursor
+            rows.row_factory = None
+            for command, recorded in decisions(rows, stream, self.opener):
+                found[version], version = command, version + len(recorded)
+        return found
 
     def _select_outcome(self, stream: StreamName, command_id: str) -> tuple[Recorded, ...]:
         """The first event of the command by the index of commands, the others behind it as they share its id."""

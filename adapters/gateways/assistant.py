@@ -18,6 +18,7 @@ from actors.effects import Perform, Tell
 from adapters.gateways.call_tools import Tool, ToolFailure, arguments_of, weather_tool
 from adapters.gateways.calls import TOOL_TIMEOUT, Round
 from adapters.gateways.drafting import draft_reply
+from adapters.gateways.model_choice import Named, chosen, none_other
 from core.conversation import (
     AddReplyPiece,
     BeginReply,
@@ -45,19 +46,22 @@ def assistant_performers(
     delta_interval: float = 0.05,
     response_timeout: float = 30.0,
     tool_timeout: float = TOOL_TIMEOUT,
+    named: Named = none_other,
 ) -> dict[type, Perform]:
-    """Who drafts replies: with the weather at hand on a channel, by words alone elsewhere.
+    """Who drafts replies: with the weather at hand on a channel, by words alone elsewhere. A fork of a conversation
+    may have one of the `named` models in place of `model`.
 
     Times are in seconds; `response_timeout` bounds each round of the model, `tool_timeout` each tool.
     """
-    talk = draft_reply(model, delta_interval=delta_interval, response_timeout=response_timeout)
+    talk = draft_reply(model, delta_interval=delta_interval, response_timeout=response_timeout, named=named)
     tools = (weather_tool(forecast),)
 
     async def perform(effect: DraftReply, state: Conversation, tell: Tell) -> None:
-        if state.channel is None:
+        if not state.uses_tools:
             await talk(effect, state, tell)
         else:
-            answer = _Answer(effect.reply_id, model, tools, tell, delta_interval, response_timeout, tool_timeout)
+            speaker = chosen(model, named, state.model)
+            answer = _Answer(effect.reply_id, speaker, tools, tell, delta_interval, response_timeout, tool_timeout)
             await answer.give(state.prompt())
 
     return {DraftReply: perform}

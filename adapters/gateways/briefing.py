@@ -28,7 +28,9 @@ MAX_TOPIC = 300
 
 
 def instructions(prompt: Prompt) -> str:
-    """The system prompt for this personality, topic and type of session."""
+    """The system prompt: the prompt's own, or the one for this personality, topic and type of session."""
+    if prompt.instructions is not None:
+        return prompt.instructions
     session = _SESSIONS.get(prompt.session_type, f"The session's type is {_quoted(prompt.session_type)}.")
     topic = f"The topic is {_quoted(prompt.topic)}; lead gently back to it." if _is_given(prompt.topic) else ""
     return " ".join(part for part in (_ROLE, voice_of(prompt.personality).manner, session, topic) if part)

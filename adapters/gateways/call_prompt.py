@@ -23,14 +23,18 @@ def prompt_of(state: Call, tools: Sequence[ToolSpec]) -> Prompt:
     response = state.response
     turns = list(state.turns())
     if response is None:
-        return Prompt(PERSONALITY, None, SESSION_TYPE, tuple(turns), tuple(tools))
+        return _prompt(state, turns, tools)
     if response.reminder:
         turns.append(Turn("user", NUDGE))
     own = [tool for tool in state.tools if tool.response_id == response.response_id and not tool.is_open]
     earlier = [tool for tool in state.tools if tool.response_id != response.response_id and not tool.is_open]
     last = _last_words(turns)
     told = (*turns[:last], *_used("", earlier), *turns[last:], *_used(response.text, own))
-    return Prompt(PERSONALITY, None, SESSION_TYPE, told, tuple(tools))
+    return _prompt(state, told, tools)
+
+
+def _prompt(state: Call, told: Sequence[Turn], tools: Sequence[ToolSpec]) -> Prompt:
+    return Prompt(PERSONALITY, None, SESSION_TYPE, tuple(told), tuple(tools), state.instructions)
 
 
 def _last_words(turns: Sequence[Turn]) -> int:

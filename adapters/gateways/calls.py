@@ -12,6 +12,7 @@ from actors.effects import Perform, Tell
 from adapters.gateways.call_prompt import prompt_of
 from adapters.gateways.call_tools import Tool, ToolFailure, arguments_of, ending_of
 from adapters.gateways.drafting import Draft
+from adapters.gateways.model_choice import Named, chosen, none_other
 from core.call import (
     GREETING,
     AddResponsePiece,
@@ -54,13 +55,17 @@ def call_performers(
     delta_interval: float = DELTA_INTERVAL,
     response_timeout: float = RESPONSE_TIMEOUT,
     tool_timeout: float = TOOL_TIMEOUT,
+    named: Named = none_other,
 ) -> dict[type, Perform]:
-    """Who does which effect of a call. `boot` says which run of the server this is (`System.boot`).
+    """Who does which effect of a call. `boot` says which run of the server this is (`System.boot`). A fork of a call
+    may have one of the `named` models in place of `model`.
 
     Cancelled, a performance leaves nothing behind: an answer is drafted anew, a tool that was begun has failed.
     """
     return {
-        DraftResponse: draft_response(model, tools, delta_interval=delta_interval, response_timeout=response_timeout),
+        DraftResponse: draft_response(
+            model, tools, delta_interval=delta_interval, response_timeout=response_timeout, named=named
+        ),
         RunTool: run_tool(tools, timeout=tool_timeout),
         GreetAfter: partial(_greet_after, greeting),
         WatchSocket: partial(_watch_socket, boot, clock),
@@ -71,20 +76,21 @@ def call_performers(
 
 
 def draft_response(
-    model: LanguageModel, tools: Sequence[Tool], *, delta_interval: float, response_timeout: float
-) -> Perform:
+    model: LanguageModel, tools: Sequence[Tool], *, delta_interval: float, response_timeout: float,
+    named: Named = none_other,
+) -> Perform:  # fmt: skip
     """Lets `model` answer: its first piece is told at once, later ones at most once in `delta_interval` seconds.
 
     `response_timeout` seconds bound a round; an answer that takes longer ends with an apology, as one that fails does.
     """
     specs = tuple(tool.spec for tool in tools)
 
-    async def perform(effect: DraftResponse, state: Call, tell: Tell) -> None:  # noqa: ARG001  # `tell` knows a newer
+    async def perform(effect: DraftResponse, state: Call, tell: Tell) -> None:
         """An attempt that is overtaken is followed by another one, for as long as there is an answer to be begun."""
-        response_id, is_over = effect.response_id, False
-        while not is_over and (begun := _begun(await tell(BeginResponse(response_id, model.name)))) is not None:
+        response_id, is_over, speaker = effect.response_id, False, chosen(model, named, state.model)
+        while not is_over and (begun := _begun(await tell(BeginResponse(response_id, speaker.name)))) is not None:
             attempt, now = begun
-            answer = Round(model, prompt_of(now, specs), response_timeout, behind=_said(now))
+            answer = Round(speaker, prompt_of(now, specs), response_timeout, behind=_said(now))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(answer.read)
                 add = partial(AddResponsePiece, response_id, attempt)

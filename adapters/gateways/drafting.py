@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from actors.effects import Tell
+from adapters.gateways.model_choice import Named, chosen, none_other
 from core.conversation import (
     MAX_TEXT,
     AddReplyPiece,
@@ -30,9 +31,9 @@ log = structlog.get_logger("callboard.drafting")
 
 
 def draft_reply(
-    model: LanguageModel, *, delta_interval: float = 0.05, response_timeout: float = 30.0
+    model: LanguageModel, *, delta_interval: float = 0.05, response_timeout: float = 30.0, named: Named = none_other
 ) -> Callable[[DraftReply, Conversation, Tell], Awaitable[None]]:
-    """A performer that lets `model` answer.
+    """A performer that lets `model` answer, or one of the `named` where the conversation has its own.
 
     The first piece is told at once; after it what came since is told together, at most once in `delta_interval`
     seconds; the end is told at once, with the whole text. `response_timeout` seconds bound the model's whole answer.
@@ -40,18 +41,19 @@ def draft_reply(
     """
 
     async def perform(effect: DraftReply, state: Conversation, tell: Tell) -> None:
-        attempt = _attempt_begun(await tell(BeginReply(effect.reply_id, model.name)))
+        speaker = chosen(model, named, state.model)
+        attempt = _attempt_begun(await tell(BeginReply(effect.reply_id, speaker.name)))
         if attempt is None:
             return
         draft = Draft()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_read, model, state.prompt(), draft, response_timeout)
+            nursery.start_soon(_read, speaker, state.prompt(), draft, response_timeout)
             overtaken = not await _relay(draft, effect.reply_id, attempt, tell, delta_interval)
             nursery.cancel_scope.cancel()
         if not overtaken:
             end = _end_of(draft, effect.reply_id, attempt)
             if isinstance(end, FailReply):
-                log.warning("no answer from the language model", model=model.name, reason=end.reason)
+                log.warning("no answer from the language model", model=speaker.name, reason=end.reason)
             await tell(end)
 
     return perform

@@ -269,6 +269,10 @@ class TroubledStore:
         await self._reading(stream)
         return await self.inner.read_outcome(stream, command_id)
 
+    async def read_commands(self, stream: StreamName) -> dict[int, Any]:
+        await self._reading(stream)
+        return await self.inner.read_commands(stream)
+
     async def read_all(self, *, after: int = 0, limit: int = 1000) -> list[Recorded]:
         self.log_reads.append(after)
         return await self.inner.read_all(after=after, limit=limit)

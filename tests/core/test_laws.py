@@ -124,7 +124,8 @@ def conversation_command(state: Conversation, choose: Choices) -> Any:
         case 17:
             return talks.LeaveClient(choose.of(*CONNECTIONS))
         case 18:
-            return choose.of(talks.OpenConversation(), talks.MigrateConversation(), talks.ReportSpeech("start"))
+            forked = talks.ForkConversation("conversation-s", 4, choose.of(None, "model"), choose.of(None, "Rhyme."))
+            return choose.of(talks.OpenConversation(), talks.MigrateConversation(), talks.ReportSpeech("start"), forked)
         case _:  # an end makes the rest of a walk dull, so it is chosen seldom
             return talks.GiveReply("g2", "Go on.") if choose.number(12) else talks.EndConversation()
 
@@ -227,6 +228,7 @@ def call_command(state: calls.Call, choose: Choices) -> Any:
                 calls.UpdateTranscript(transcript(state, choose), choose.of(None, "agent_turn", "user_turn")),
                 calls.DescribeCall(choose.mapping()), calls.Greet(), calls.ShowMetadata(choose.mapping()),
                 calls.AdjustAgent(choose.mapping()), calls.InterruptCaller(1, "Wait."), calls.NoteUnknown("x", "?"),
+                calls.ForkCall("call-s", 4, now, choose.of(None, "model")),
             )  # fmt: skip
         case _:
             if choose.number(12):

@@ -53,6 +53,7 @@ async def test_an_unborn_stream_has_nothing(filled: EventStore) -> None:
     assert await filled.read_stream(stream("c")) == []
     assert await filled.read_events(stream("c")) == []
     assert await filled.read_outcome(stream("c"), "c-1") == ()
+    assert await filled.read_commands(stream("c")) == {}
 
 
 async def test_stream_names_are_told_apart_to_the_letter(store: EventStore) -> None:
@@ -79,6 +80,14 @@ async def test_outcomes_are_told_apart_within_one_append(store: EventStore) -> N
     assert texts(await store.read_outcome(A, "x")) == ["x1"]
     assert texts(await store.read_outcome(A, "y")) == ["y1", "y2", "y3"]
     assert texts(await store.read_outcome(A, "z")) == ["z1"]
+
+
+async def test_commands_stand_at_the_first_event_they_led_to(store: EventStore) -> None:
+    await store.append(A, [said("x1"), said("y1", "y2", "y3")], expected_version=0)
+    await say(store, B, "elsewhere")
+    await say(store, A, "z1")
+    commands = await store.read_commands(A)
+    assert {version: command.content for version, command in commands.items()} == {1: "x1", 2: "y1", 5: "z1"}
 
 
 async def test_an_outcome_is_the_records_the_append_returned(store: EventStore) -> None:

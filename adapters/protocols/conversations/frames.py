@@ -13,6 +13,7 @@ from core.conversation import (
     ClientJoined,
     ClientLeft,
     Conversation,
+    ConversationForked,
     ConversationMigrated,
     ConversationOpened,
     Event,
@@ -156,6 +157,8 @@ def show(event: Event | CommandRejected, state: Conversation, *, deltas: bool) -
         case MessageSaid() | ReplyPieceAdded() | ReplyBegun() | ReplyInterrupted() | CommandRejected():
             return None
         case ConversationOpened() | ConversationMigrated() | ChannelChosen() | ReplyToolBegun() | ReplyToolEnded():
+            return None
+        case ConversationForked():
             return None
         case _:
             assert_never(event)

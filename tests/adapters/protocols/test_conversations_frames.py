@@ -11,6 +11,7 @@ from core.conversation import (
     ClientJoined,
     ClientLeft,
     Conversation,
+    ConversationForked,
     ConversationMigrated,
     ConversationOpened,
     Event,
@@ -38,6 +39,7 @@ STATE = Conversation(Phase.LISTENING, interim="th", transcript="hello")
 NOT_SHOWN = [
     ConversationOpened("p", "daily", None, None, "api"),
     ConversationMigrated(),
+    ConversationForked("conversation-c", 9, "gpt-4o"),
     ChannelChosen("news"),
     ReplyToolBegun("r1", 1, "c1", "get_weather", "{}"),
     ReplyToolEnded("r1", 1, "c1", "{}", False),
