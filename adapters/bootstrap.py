@@ -79,12 +79,15 @@ log = structlog.get_logger("callboard")
 
 
 @asynccontextmanager
-async def open_store(address: StoreAddress, key_file: Path | None = None) -> AsyncIterator[EventStore]:
-    """The log at `address`, this process being its writer. Raises StoreUnavailable, BadSetting."""
+async def open_store(
+    address: StoreAddress, key_file: Path | None = None, *, apart: bool = True
+) -> AsyncIterator[EventStore]:
+    """The log at `address`, this process being its writer; `apart`: another commits for it, as servers want it. Raises
+    StoreUnavailable, BadSetting."""
     if address.path is None:
         yield MemoryStore(epoch=uuid4().hex[:16])
         return
-    async with open_sqlite(address.path, apart=True, master=master_key(key_file)) as store:
+    async with open_sqlite(address.path, apart=apart, master=master_key(key_file)) as store:
         yield store
 
 
