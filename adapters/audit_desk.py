@@ -75,7 +75,7 @@ class FileDesk:
         try:
             await record(self._address, note)
         except StoreUnavailable as fault:
-            self._warn(f"this reading is not recorded in the log: {fault}")
+            self._warn(f"this reading is not recorded in the log ({fault}); what its server is asked with --server is")
 
 
 async def record(address: StoreAddress, note: NoteAccess) -> None:
