@@ -7,6 +7,8 @@ moment; where another process is the writer it can only read, and says so.
 from __future__ import annotations
 
 import getpass
+import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,7 +20,6 @@ from msgspec import Struct, structs
 
 from adapters import bootstrap
 from adapters.auditing import access, as_object, stream_at
-from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.encryption import key_file_named
 from adapters.setting_values import StoreAddress
 from core.audit import NoteAccess, audit, decide
@@ -81,8 +82,8 @@ class FileDesk:
 async def record(address: StoreAddress, note: NoteAccess) -> None:
     """Make it durable that somebody at this machine is about to be told. Raises StoreUnavailable."""
     async with bootstrap.open_store(address, key_file_named(), apart=False) as store:
-        now = SystemClock().now()
-        stamp = Stamp(TimeOrderedIdentifiers().new(), now, principal=getpass.getuser(), origin=ORIGIN)
+        now = time.time_ns() // 1000
+        stamp = Stamp(str(uuid.uuid4()), now, principal=getpass.getuser(), origin=ORIGIN)
         told = await store.read_events(stream_at(now))
         events = decide(audit.fold(audit.initial, told), note)
         await store.append(stream_at(now), [Decision(stamp, note, events)], expected_version=len(told))
