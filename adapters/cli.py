@@ -26,12 +26,14 @@ from adapters import history, logs
 from adapters.cli_ask import NotAsked, ask
 from adapters.cli_audit import audit_app
 from adapters.cli_check import check
+from adapters.cli_forget import forget
 from adapters.cli_keys import keys_app
 from adapters.cli_options import DEFAULT_STORE, WIDTH, AsJSON, Store, Stream, address, out
 from adapters.cli_proof import proof_app, verify
 from adapters.cli_reference import reference_app
 from adapters.cli_replay import replay
 from adapters.cli_users import user_app
+from adapters.cli_why import why
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
 from adapters.demo import DemoFailed
 from adapters.migration import NotMigrated, migrate_at
@@ -228,8 +230,10 @@ def log_show(stream: Stream, store: Store = DEFAULT_STORE, as_json: AsJSON = Fal
 
 
 app.command()(replay)
+app.command()(why)
 app.command()(verify)
 app.command()(check)
+app.command()(forget)
 
 
 @app.command()

@@ -1,0 +1,52 @@
+"""Looks up what `causes` makes a story of: the event's correlation, and those its causes are of."""
+
+from __future__ import annotations
+
+from adapters.causes import Story, story_of
+from adapters.history import NoSuchHistory
+from core.identifiers import StreamName
+from core.messages import Recorded
+from core.ports import EventStore
+from eventstore.audit import AuditLog, Entry, Filters
+
+MOST = 100_000
+"""Events of one correlation that are looked at."""
+
+
+async def story(store: EventStore, log: AuditLog, stream: StreamName, version: int) -> Story:
+    """Of the event `<stream>@<version>`. Raises NoSuchHistory, StoreUnavailable."""
+    record: Recorded | None = await _event(store, stream, version)
+    if record is None:
+        raise NoSuchHistory(f"the log has no event {stream}@{version}; `callboard log show` shows which there are")
+    entries, seen = list[Entry](), set[str]()
+    while record is not None and record.stamp.correlation_id not in seen:
+        seen.add(record.stamp.correlation_id)
+        own = await _correlated(log, record.stamp.correlation_id)
+        entries += own
+        record = await _cause_elsewhere(store, own)
+    return story_of(f"{stream}@{version}", entries)
+
+
+async def _correlated(log: AuditLog, correlation: str) -> list[Entry]:
+    """Raises NoSuchHistory where there are too many to tell of."""
+    entries: list[Entry] = []
+    async for batch in log.walk(Filters(correlation=correlation)):
+        entries += batch
+        if len(entries) > MOST:
+            raise NoSuchHistory(f"more than {MOST:,} events are of the correlation {correlation}: too many to tell")
+    return entries
+
+
+async def _cause_elsewhere(store: EventStore, entries: list[Entry]) -> Recorded | None:
+    """The first cause of another correlation, which no command that Callboard tells itself has."""
+    known = {f"{entry.stream}@{entry.version}" for entry in entries}
+    for entry in entries:
+        if entry.causation is not None and entry.causation not in known:
+            stream, _, version = entry.causation.rpartition("@")
+            return await _event(store, StreamName(stream), int(version) if version.isdigit() else 0)
+    return None
+
+
+async def _event(store: EventStore, stream: StreamName, version: int) -> Recorded | None:
+    records = await store.read_stream(stream, after=version - 1, limit=1)
+    return records[0] if records and records[0].version == version else None
