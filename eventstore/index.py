@@ -127,10 +127,11 @@ class Index:
         except sqlite3.OperationalError as fault:
             raise StoreUnavailable(f"the index {self.path} cannot be written: {fault}") from fault
         except sqlite3.DatabaseError:  # it is no database any more
-            self._delete()
+            pass
         try:
+            self._delete()
             return self._attempt(work)
-        except sqlite3.Error as fault:
+        except (sqlite3.Error, OSError) as fault:
             raise StoreUnavailable(f"the index {self.path} cannot be written: {fault}") from fault
 
     def _attempt(self, work: Callable[[sqlite3.Connection], int]) -> int:
