@@ -29,8 +29,8 @@ only grew between them.
 
 callboard.export/1: "file" has name, SHA-256 and format (jsonl or csv) of a file with one event in each row, by NAMES;
 "runs" are [first position, last position, chain hash before] of events without a gap; "nodes" the largest subtrees in
-which no exported event is, from left to right. "stored", where there is one, has by position what those columns hold
-whose texts the log has sealed, and the file shows.
+which no exported event is, from left to right. "stored", where there is one, has by position what columns hold
+whose text cannot be had from the file: JSON that is written in another way, or what the log has sealed.
 """
 
 # long because: it is the one file that an auditor copies.
@@ -52,8 +52,8 @@ NAMES = (
     "position", "stream", "version", "event", "payload", "time", "correlation", "causation", "command_id", "principal",
     "origin", "command",
 )  # fmt: skip
-BINARY, NUMBERS = ("payload", "command"), ("position", "version", "time")
-NULLABLE = ("causation", "command_id", "command")
+BINARY = ("payload", "command")
+NULLABLE = ("causation", "causation_id", "command_id", "command")
 BODY = re.compile(r"(\S+)\n([1-9]\d*)\n([A-Za-z0-9+/]{43}=)\nhead ([0-9a-f]{64})\ntime (\d+)\n", re.ASCII)
 SIGNATURE = re.compile(r"— (\S+) ([A-Za-z0-9+/]+=*)")
 KEY = re.compile(r"[0-9a-fA-F]{64}")
@@ -290,46 +290,58 @@ def check_export(proof: dict[str, Any], checkpoint: Checkpoint, file: Path) -> s
     demand(ends == sorted(ends) and all(first <= last for first, last, _ in proof["runs"]), "the runs are out of order")
     demand(not ends or (ends[0] >= 0 and ends[-1] <= checkpoint.size), "a run lies outside the checkpoint")
     rows = rows_of(file, proof["file"]["format"])
-    leaves, nodes = hashes_of(proof, rows), iter([bytes.fromhex(each) for each in proof["nodes"]])
+    shown: list[int] = []
+    leaves, nodes = hashes_of(proof, rows, shown), iter([bytes.fromhex(each) for each in proof["nodes"]])
     root = surrounded_root(proof["runs"], checkpoint.size, leaves, nodes)
     demand(root == checkpoint.root, f"the events in {file} are not those of the log of the checkpoint")
     demand(next(rows, None) is None and next(nodes, None) is None, "there is more in the file than the proof tells of")
-    count, sealed = sum(last - first + 1 for first, last, _ in proof["runs"]), len(proof.get("stored", {}))
-    told = (
-        f" In {sealed:,} of them is text that the log has sealed: it is proved as sealed, not as shown."
-        if sealed
-        else ""
-    )
-    return f"all {count:,} events in {file} are in the log {checkpoint.log}.{told}"
+    count = sum(last - first + 1 for first, last, _ in proof["runs"])
+    told = f" In {len(shown):,} of them the log has sealed what the file shows: that is not proved, the rest is."
+    return f"all {count:,} events in {file} are in the log {checkpoint.log}.{told if shown else ''}"
 
 
-def hashes_of(proof: dict[str, Any], rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    stored = proof.get("stored", {})
+def hashes_of(proof: dict[str, Any], rows: Iterator[dict[str, Any]], shown: list[int]) -> Iterator[bytes]:
+    """The chain hashes of the rows. The positions of those that show what is sealed go to `shown`."""
     for first, last, before in proof["runs"]:
         hash_ = bytes.fromhex(before)
         for position in range(first, last + 1):
-            row = next(rows, {})
-            demand(
-                row.get("position") == position, f"the event at position {position:,} is not in its place in the file"
-            )
-            hash_ = chain_hash(hash_, {**row, **stored.get(str(position), {})})
+            row, stored = next(rows, {}), proof.get("stored", {}).get(str(position), {})
+            demand(row.get("position") == position, f"the event at position {position:,} is not in its place")
+            if any(json.loads(row[name]) != json.loads(stored[name]) for name in stored):
+                shown.append(position)
+            hash_ = chain_hash(hash_, {**row, **stored})
             is_recorded = row.get("hash", hash_.hex()) == hash_.hex()
             demand(is_recorded, f"the event at position {position:,} is not in the file as it was recorded")
             yield hash_
 
 
 def rows_of(file: Path, format: str) -> Iterator[dict[str, Any]]:
-    """The events in a file, in its order."""
-    demand(
-        format in ("jsonl", "csv"), f"this program does not read {format}; a proof of the same as jsonl can be checked"
-    )
+    """The events in a file, in its order, their columns as they are hashed."""
+    demand(format in ("jsonl", "csv"), f"{format} is not read here; have the same exported as jsonl")
     csv.field_size_limit(1 << 30)
     with file.open(encoding="utf-8", errors="surrogateescape", newline="" if format == "csv" else "\n") as lines:
         for row in csv.DictReader(lines) if format == "csv" else map(json.loads, lines):
             if format == "csv":
-                row = {name: value or (None if name in NULLABLE else "") for name, value in row.items()}
-                row.update({name: int(row[name]) for name in NUMBERS})
-            yield row
+                row.update({name: row[name] or None for name in row if name in NULLABLE})
+                row.update({name: int(row[name]) for name in ("position", "version")})
+            yield as_recorded(row)
+
+
+def as_recorded(row: dict[str, Any]) -> dict[str, Any]:
+    """The columns by NAMES: ids may be called ids, contents may be JSON and not its text, times ISO 8601 or µs."""
+    row = {name.replace("ation_id", "ation"): value for name, value in row.items()}
+    for name in BINARY:
+        if row[name] is not None and not isinstance(row[name], str):
+            row[name] = json.dumps(row[name], ensure_ascii=False, separators=(",", ":"))
+    if isinstance(row["time"], str):
+        row["time"] = int(row["time"]) if row["time"].isdecimal() else microseconds(row["time"])
+    return row
+
+
+def microseconds(time: str) -> int:
+    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017  # as Python 3.9 has it
+    moment = datetime.fromisoformat(time.replace("Z", "+00:00"))  # noqa: FURB162  # Python 3.9 knows no Z
+    return (moment - epoch) // timedelta(microseconds=1)
 
 
 def check(proof: dict[str, Any], public: bytes | None = None, noted: str = "", file: Path | None = None) -> list[str]:

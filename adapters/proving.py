@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from hashlib import file_digest
 from pathlib import Path
@@ -108,7 +109,7 @@ def _assure(proof: dict[str, Any], otherwise: str, file: Path | None = None) -> 
 
 
 def _sealed(select: Select, file: Path, format: str) -> Iterator[tuple[str, dict[str, str | None]]]:
-    """What the log has in place of texts that the file shows, by position."""
+    """The texts in the log that cannot be had from the file, by position."""
     batch: list[dict[str, Any]] = []
     for row in proof_verifier.rows_of(file, format):
         batch.append(row)
@@ -122,6 +123,13 @@ def _compared(select: Select, batch: Sequence[dict[str, Any]]) -> Iterator[tuple
     stored = proofs.stored_texts(select, [row["position"] for row in batch])
     for row in batch:
         texts = zip(proof_verifier.BINARY, stored.get(row["position"], ()), strict=False)
-        differing = {name: text for name, text in texts if text != row[name] and SEALED in (text or "")}
+        differing = {name: text for name, text in texts if text != row[name] and _means(text, row[name])}
         if differing:
             yield str(row["position"]), differing
+
+
+def _means(stored: str | None, shown: str | None) -> bool:
+    """Whether it is the same JSON in other words, or sealed."""
+    if stored is None or shown is None:
+        return False
+    return SEALED in stored or bool(json.loads(stored) == json.loads(shown))

@@ -83,12 +83,14 @@ class _Findings:
         return self.attestation.check(hashes) is None and broken is None
 
     def trouble(self) -> Text | None:
-        """What is the matter, if anything is. The checkpoints come first: they are nearer to where it begins."""
-        if self.chain.broken is None:
+        """What is the matter, if anything is; of the chain and the checkpoints what is nearer to where it begins."""
+        at = self.chain.broken
+        if at is None:
             self.attestation.end(self.chain.position)
-        if (contradiction := self.attestation.contradiction) is not None:
+        contradiction = self.attestation.contradiction
+        if contradiction is not None and (at is None or contradiction.last < at.position):
             return _contradicted(contradiction, self.chain.position)
-        if (at := self.chain.broken) is not None:
+        if at is not None:
             told = f" at position {at.position:,} ({timeline.shorten(at.event)}): {at.reason}."
             return _trouble("The chain is broken", told)
         if not self._is_seen:
@@ -115,8 +117,8 @@ async def verify(address: StoreAddress, out: Console, noted: Noted = NOTHING) ->
     if (trouble := findings.trouble() or _false_signature(known, noted.keys)) is not None:
         return _tell(out, trouble)
     if held:
-        newest = f"the newest of {held[-1].size:,} events{_signers(held, noted.keys)}"
-        out.print(f"[bold green]{len(held):,} checkpoint{'s' * (len(held) > 1)} hold[/], {newest}")
+        what = "1 checkpoint holds" if len(held) == 1 else f"{len(held):,} checkpoints hold"
+        out.print(f"[bold green]{what}[/], the newest of {_events(held[-1].size)}{_signers(held, noted.keys)}")
     out.print(f"[bold green]The chain holds[/]: {chain.position:,} events; head {chain.head.hex()[:16]}…")
     return True
 
@@ -150,16 +152,20 @@ def _trouble(what: str, told: str) -> Text:
     return Text(what, "bold red").append(told, "default")
 
 
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count:,} events"
+
+
 def _tell(out: Console, trouble: Text) -> bool:
     out.print(trouble)
     return False
 
 
 def _contradicted(found: Contradiction, position: int) -> Text:
-    made = f"the checkpoint of {found.checkpoint.size:,} events of {said_time(found.checkpoint.time)}"
+    made = f"the checkpoint of {_events(found.checkpoint.size)} of {said_time(found.checkpoint.time)}"
     if found.is_cut_off:
-        missing = found.last - found.first + 1
-        told = f" behind position {position:,}: {missing:,} events are missing that {made} has."
+        missing = _events(found.last - found.first + 1)
+        told = f" behind position {position:,}: {made} has {missing} more."
         return _trouble("The log was cut off", told)
     where = f"position {found.first:,}" if found.first == found.last else f"positions {found.first:,} to {found.last:,}"
     told = f" at {where}: the chain was made anew there, and does not come through {made}."
@@ -174,7 +180,7 @@ def _signed(checkpoint: Checkpoint, keys: Sequence[bytes]) -> list[bool]:
 def _false_signature(known: Sequence[Checkpoint], keys: Sequence[bytes]) -> Text | None:
     for checkpoint in known:
         if not all(_signed(checkpoint, keys)):
-            told = f": it is under the checkpoint of {checkpoint.size:,} events of {said_time(checkpoint.time)}."
+            told = f": it is under the checkpoint of {_events(checkpoint.size)} of {said_time(checkpoint.time)}."
             return _trouble("A signature is false", told)
     if keys and not any(_signed(checkpoint, keys) for checkpoint in known):
         told = f" by the key{'s' * (len(keys) > 1)} given; {len(known):,} are there."

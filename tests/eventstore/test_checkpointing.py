@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,29 +9,17 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from eventstore.checkpointing import Interval, copies_file, keeping_checkpoints
+from eventstore.checkpointing import Interval, copies_file
 from eventstore.checkpoints import Checkpoint, MalformedCheckpoint, parse_file
 from eventstore.merkle import TILE, root_of
 from eventstore.opening import open_sqlite
 from eventstore.proofs import checkpoints, hashes, tree_file
 from eventstore.signing import SigningKey
 from eventstore.sqlite import SQLiteStore
+from tests.eventstore.checkpointed import NOW, kept
 from tests.eventstore.logs import PATIENCE, raw, say, stream
 
 A = stream("a")
-NEVER = Interval(1_000_000, 1e9)
-
-
-class Clock:
-    def now(self) -> int:
-        return 1_700_000_000_000_000
-
-
-@asynccontextmanager
-async def kept(path: Path, interval: Interval = NEVER, signer: SigningKey | None = None) -> AsyncIterator[SQLiteStore]:
-    """The log, open, with checkpoints made of it."""
-    async with open_sqlite(path) as store, keeping_checkpoints(store, path, Clock(), interval, signer):
-        yield store
 
 
 async def reaches(store: SQLiteStore, size: int) -> list[Checkpoint]:
@@ -65,7 +51,7 @@ async def test_a_checkpoint_is_made_after_so_many_events(path: Path, autojump_cl
         (made,) = await reaches(store, 3)
         contents = await store.look(lambda select: hashes(select, 0, 3))
     assert (made.size, made.root, made.head) == (3, root_of(contents), contents[-1])
-    assert (made.epoch, made.time, made.is_signed) == (store.epoch, Clock().now(), False)
+    assert (made.epoch, made.time, made.is_signed) == (store.epoch, NOW, False)
     assert copied(path) == [made]
 
 
