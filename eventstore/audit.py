@@ -30,7 +30,7 @@ from eventstore.searching import View
 from eventstore.uris import reading_uri
 from eventstore.words import phrases, says
 
-__all__ = ["MOST_ON_PAGE", "AuditLog", "BadCursor", "Entry", "Filters", "Page"]
+__all__ = ["MOST_ON_PAGE", "AuditLog", "BadCursor", "Entry", "Filters", "Page", "cursor_at"]
 
 MOST_ON_PAGE = 1000
 """Entries of a page, and of a batch of a walk."""
@@ -94,7 +94,7 @@ class AuditLog:
         found = await self._run(_rows, filters, place, limit + 1, newest_first)
         entries = self._entries(found.rows[:limit])
         reached = entries[-1].position if len(found.rows) > limit else found.reached
-        return Page(entries, None if reached is None else _cursor(reached, filters, newest_first=newest_first))
+        return Page(entries, None if reached is None else cursor_at(reached, filters, newest_first=newest_first))
 
     async def count(self, filters: Filters, at_most: int = 100_000) -> tuple[int, bool]:
         """How many entries there are, and whether that is all of them: counting ends at `at_most`, and where it would
@@ -260,7 +260,8 @@ def _entry(row: tuple[Any, ...], opener: Opener | None) -> Entry:
 # --- cursors ----------------------------------------------------------------------------------------------------
 
 
-def _cursor(position: int, filters: Filters, *, newest_first: bool) -> str:
+def cursor_at(position: int, filters: Filters, *, newest_first: bool = False) -> str:
+    """The cursor that goes on behind a position."""
     return urlsafe_b64encode(msgspec.msgpack.encode((position, newest_first, _digest(filters)))).decode().rstrip("=")
 
 

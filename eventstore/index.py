@@ -87,7 +87,6 @@ class Index:
     def __init__(self, path: Path, opener: Opener | None = None) -> None:
         self._log, self._opener = path, opener
         self.path = index_path(path)
-        self._position = -1
         self._turn = trio.CapacityLimiter(1)
 
     async def level(self, tell: Callable[[int, int], None] | None = None) -> int:
@@ -100,12 +99,20 @@ class Index:
 
     async def follow(self, head: Callable[[], int]) -> None:
         """Stay level with a log whose head can be asked for at no cost. A fault is a pause: it is only an index."""
+        known: tuple[int, int | None] | None = None
         while True:
             with suppress(StoreUnavailable):
-                while self._position != head():
-                    self._position = await self._run(self._steps)
+                while known != (head(), self._written()):
+                    known = await self._run(self._steps), self._written()
                     await trio.sleep(BREATH)
             await trio.sleep(PAUSE)
+
+    def _written(self) -> int | None:
+        """When the file was last written to; None without a file. Somebody else may delete or empty it."""
+        try:
+            return self.path.stat().st_mtime_ns
+        except OSError:
+            return None
 
     async def forget(self) -> None:
         """Begin anew: when this returns, no text from before is in any of the index's files.
@@ -114,7 +121,6 @@ class Index:
         meanwhile is looked up in the log, until the index is level again.
         """
         await self._run(self._forget)
-        self._position = -1
 
     # --- in a thread --------------------------------------------------------------------------------------------
 

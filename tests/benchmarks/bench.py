@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapters.bootstrap import settle_interpreter
-from tests.benchmarks import fanout, idle, latency, log_costs, stalled, storm
+from tests.benchmarks import fanout, history, idle, latency, log_costs, stalled, storm
 from tests.benchmarks.cores import raise_descriptor_limit, stay_unpinned
 from tests.benchmarks.remote import RemoteFault
 from tests.benchmarks.report import Bench, console
@@ -32,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
     "latency": latency.measure,
     "stalled": stalled.measure,
     "storm": storm.measure,
+    "history": history.measure,
     "growth": log_costs.growth_and_start_up,
 }
 
