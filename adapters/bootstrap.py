@@ -63,6 +63,7 @@ from core.decider import AnyDecider
 from core.identifiers import Category
 from core.ports import BlobStore, Clock, EventStore, LanguageModel, StoreUnavailable, Transcriber
 from core.session import session
+from core.delivery import delivery
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite, open_sqlite_read_only
 from eventstore.sqlite import SQLiteStore
@@ -76,6 +77,7 @@ DECIDERS: Mapping[Category, AnyDecider] = {
 }
 
 log = structlog.get_logger("callboard")
+    Category.DELIVERY: delivery,
 
 
 @asynccontextmanager

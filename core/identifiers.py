@@ -20,6 +20,7 @@ class Category(StrEnum):
     CALL = "call"
     CHANNEL = "channel"
     AUDIT = "audit"
+    DELIVERY = "delivery"
 
 
 class MalformedStreamName(ValueError):

@@ -6,7 +6,7 @@ example of each, and every version ever shipped must still fold.
 
 from __future__ import annotations
 
-from core import audit, call, channel, conversation, session
+from core import audit, call, channel, conversation, delivery, session
 from core.decider import CommandRejected
 
 EVENTS: dict[str, type] = {
@@ -80,6 +80,7 @@ EVENTS: dict[str, type] = {
     "channel.published/1": channel.Published,
     "audit.accessed/1": audit.Accessed,
     "audit.subject_forgotten/1": audit.SubjectForgotten,
+    "delivery.noted/1": delivery.Noted,
 }
 
 COMMANDS: dict[str, type] = {
@@ -148,4 +149,5 @@ COMMANDS: dict[str, type] = {
     "channel.publish/1": channel.Publish,
     "audit.note_access/1": audit.NoteAccess,
     "audit.record_forgetting/1": audit.RecordForgetting,
+    "delivery.note/1": delivery.NoteDelivery,
 }
