@@ -73,6 +73,8 @@ def version_at(asked: Moment, records: Sequence[Recorded]) -> int:
 
 def _microseconds(text: str) -> int:
     """Of a time in ISO 8601, in UTC where it says nothing else. Raises ValueError."""
+    if text.isdecimal() and len(text) > len("20261121"):  # a number of so many digits would be read as one, too
+        raise ValueError(text)
     return _since_epoch(datetime.fromisoformat(text))
 
 
