@@ -105,7 +105,7 @@ async def fill(path: Path) -> None:
         ("ada", ["opened: playful, daily, about boats", "device 1 joins, 1 listening", "hears “Ahoy…”  (2 versions)"]),
         ("session-two", ["audio, 3,000 bytes  (2 clips)", "#1 wants 2 clips", "#1 is written down: “ahoy”", "“hello”"]),
         ("call-one", ["device 1 is the call's socket", "“Hello!”  (greeting)", "wants answer 1",
-                      "… We sail.  (2 pieces)", "“We sail.”  and ends the call", "refused (stale): That is an older answer"]),
+                      "… We sail.  (2 pieces)", "“We sail.”  and ends the call", "refused (stale): That is an"]),
         ("channel-news", ["opened as news", "“We”  (response)"]),
     ],
 )  # fmt: skip
