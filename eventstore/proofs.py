@@ -39,6 +39,9 @@ _EVENT = re.compile(r"(?P<stream>.+)@(?P<version>[0-9]{1,18})|(?P<position>[0-9]
 _COLUMNS = ", ".join(f"CAST({name} AS BLOB)" if name in ("state", "command") else name for name in COLUMNS)
 
 
+ASK = "`callboard verify` tells what was changed"
+
+
 class Unprovable(Exception):
     """The log does not allow the proof. The message says why, and what to do."""
 
@@ -131,10 +134,7 @@ def tree_at(select: Select, checkpoint: Checkpoint, tiles: bytes) -> LoggedTree:
         tree = LoggedTree(select, checkpoint.size, known)
         if tree.root == checkpoint.root:
             return tree
-    raise Unprovable(
-        f"the first {checkpoint.size:,} events are not those of the checkpoint; "
-        "`callboard verify` tells what was changed"
-    )
+    raise Unprovable(f"the first {checkpoint.size:,} events are not those of the checkpoint; {ASK}")
 
 
 # --- the proofs -------------------------------------------------------------------------------------------------

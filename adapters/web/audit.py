@@ -112,7 +112,7 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
     @described(AuditPage, 404, query=AskedPage)
     async def list_audited_events() -> Response:
         """Events that meet all conditions, page by page. For the roles auditor and operator; being told is recorded."""
-        visitor, asked = _auditor(), query_of(AskedPage)
+        visitor, asked = auditor(), query_of(AskedPage)
         filters, file, head = asked.filters(), _file(log), system.store.head
         try:
             page = await file.page(filters, cursor=asked.cursor, limit=asked.limit, newest_first=asked.newest_first)
@@ -126,7 +126,7 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
     @described(AuditCount, 404, query=AskedCount)
     async def count_audited_events() -> Response:
         """How many events meet all conditions. For the roles auditor and operator; being told is recorded."""
-        visitor, asked = _auditor(), query_of(AskedCount)
+        visitor, asked = auditor(), query_of(AskedCount)
         filters, file, head = asked.filters(), _file(log), system.store.head
         count, complete = await file.count(filters, asked.at_most)
         await record(visitor, "count", filters, count)
@@ -136,7 +136,7 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
     @described(Audited, 404)
     async def read_audited_event(event: str) -> Response:
         """One event by its id. For the roles auditor and operator; being told is recorded."""
-        visitor, file = _auditor(), _file(log)
+        visitor, file = auditor(), _file(log)
         stream, _, version = event.rpartition("@")
         number = int(version) if version.isdecimal() and len(version) < 18 else 0
         entry = await file.event(stream, number)
@@ -148,8 +148,8 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
     return routes
 
 
-def _auditor() -> Visitor:
-    """Raises Problem 403."""
+def auditor() -> Visitor:
+    """Who asks, if it is an auditor or an operator. Raises Problem 403."""
     visitor = current_visitor()
     if visitor.roles.isdisjoint({Role.AUDITOR, Role.OPERATOR}):
         raise Problem(403, "The log is for the roles auditor and operator")
