@@ -147,7 +147,7 @@ class Index:
     def _connect(self) -> sqlite3.Connection:
         address = uri(self.path, "rwc")
         connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE)
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON", "cache_size = -32768"):
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -32768"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("ATTACH ? AS log", (reading_uri(self._log),))
         if (opener := self._opener) is not None:

@@ -1,13 +1,15 @@
 """Looking a question up in a log: by the way with the fewest candidates, and at so many rows at most.
 
 Where little of what one index gives meets the other conditions, a page would look at the whole log. It looks at LOOK
-rows instead, and says how far it has come: its reader goes on from there.
+rows instead, and says how far it has come: its reader goes on from there. Where the index beside the log leafs through
+much without finding anything, time is the bound.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator
+from time import perf_counter
 from typing import Any
 
 from msgspec import Struct
@@ -23,8 +25,10 @@ LOOK_INTO = 1_000
 """The same where their texts must be read for words, a hundred times the work."""
 PROBE = 1_000
 """Candidates counted to find the way with the fewest; ways with more count as equal."""
-SLICE = 1_000_000
+SLICE = 250_000
 """Positions an index leafs through in one go."""
+WHILE = 0.02
+"""Seconds after which a page begins with no further part of the log."""
 
 _ROW = ", ".join(f"CAST(e.{name} AS TEXT)" if name in ("state", "command") else f"e.{name}" for name in COLUMNS)
 ROW = f"{_ROW}, LOWER(HEX(e.hash))"
@@ -62,16 +66,18 @@ class View(Struct, frozen=True):
 
 def find(view: View, filters: Filters, span: Span, wanted: int) -> Found:
     """The first `wanted` rows of the span, or fewer with the place to go on from."""
-    rows, look = list[tuple[Any, ...]](), LOOK
+    rows, look, until = list[tuple[Any, ...]](), LOOK, perf_counter() + WHILE
+    end: int | None = None
     for piece in pieces(view, filters, span):
+        if end is not None and (look <= 0 or perf_counter() > until):
+            return Found(rows, end)
         most = min(look, LOOK_INTO) if "text" in piece.unsettled(filters) else look
         found, looked = _find_in(view.connection, filters, piece, wanted - len(rows), most)
         rows += found.rows
         look -= looked
         if len(rows) >= wanted or found.reached is not None:
             return Found(rows, found.reached if len(rows) < wanted else None)
-        if look <= 0:
-            return Found(rows, piece.end)
+        end = piece.end
     return Found(rows)
 
 
@@ -84,7 +90,10 @@ def event(view: View, stream: str, version: int) -> list[tuple[Any, ...]]:
 def count(view: View, filters: Filters, span: Span, at_most: int) -> tuple[int, int | None]:
     """How many rows there are, `at_most` of them counted, and what was not looked at, as `Found.reached`."""
     counted, look = 0, LOOK
+    end: int | None = None
     for piece in pieces(view, filters, span):
+        if end is not None and look <= 0:
+            return counted, end
         candidates, open_ones = piece.source.select(view.connection, piece.span), piece.unsettled(filters)
         if open_ones:
             limit = min(look, LOOK_INTO) if "text" in open_ones else look
@@ -99,8 +108,7 @@ def count(view: View, filters: Filters, span: Span, at_most: int) -> tuple[int, 
         if reached is not None:
             return counted, reached
         look -= looked
-        if look <= 0:
-            return counted, piece.end
+        end = piece.end
     return counted, None
 
 

@@ -127,6 +127,21 @@ async def test_an_index_of_another_log_is_made_anew(path: Path, tmp_path: Path) 
     assert b"elsewhere" not in bytes_beside(path)
 
 
+async def test_an_index_of_another_past_of_the_log_is_made_anew(path: Path) -> None:
+    """A copy of the log was put back, and went on differently."""
+    await written(path, "before")
+    earlier = path.read_bytes()
+    await written(path, "undone")
+    await Index(path).level()
+    path.write_bytes(earlier)
+    await written(path, "instead", "and more")
+    assert await found(path, "undone") == []
+    assert await found(path, "instead") == [2]
+    await Index(path).level()
+    assert await found(path, "undone") == []
+    assert await found(path, "instead") == [2]
+
+
 @pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to be one" * 100])
 async def test_what_is_no_index_is_made_one(content: bytes, path: Path) -> None:
     await written(path, "here")
