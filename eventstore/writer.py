@@ -113,7 +113,7 @@ class Writer:
         """Give the scribe what waits, up to MOST_ROWS rows; or the half of it, where both halves pay."""
         batch, rows = list[Waiting](), 0
         most = min(MOST_ROWS, (self._rows + 1) // 2 if self._rows * THOUGHT > self._quickest else self._rows)
-        while self._waiting and rows < most:
+        while self._waiting and (rows < most or not batch):  # an append of nothing has no rows, and an answer too
             item = self._waiting.popleft()
             batch.append(item)
             rows += item.size

@@ -115,6 +115,17 @@ async def test_a_batch_has_its_limit_and_nothing_is_left_behind(
     assert sum(scribe.sizes) == 2 * MOST_ROWS + 10
 
 
+async def test_an_append_of_nothing_is_answered_too(writer: Writer, scribe: SlowScribe, nursery: trio.Nursery) -> None:
+    with trio.fail_after(1):
+        async with trio.open_nursery() as appenders:
+            for _ in range(2):
+                appenders.start_soon(writer.write, Append(stream("a"), 0, [], Work("conversation-a", 0, [], [])))
+            await trio.testing.wait_all_tasks_blocked()
+            scribe.report(seconds=0.0002)
+            scribe.report(seconds=0.0002)
+    assert scribe.sizes == [1, 1]
+
+
 async def test_closing_writes_what_waits_first(writer: Writer, scribe: SlowScribe, nursery: trio.Nursery) -> None:
     await append(writer, nursery, 5)
     writer.close()
