@@ -186,6 +186,29 @@ async def test_a_cursor_belongs_to_its_question_and_its_direction(log: list[Reco
             await audit.page(Filters(), cursor=nonsense)
 
 
+@pytest.mark.parametrize(
+    ("filters", "limits"),
+    [
+        (Filters(text="hello", origin="boot.99"), {"SLICE": 10, "WHILE": 0.0}),
+        (Filters(text="nowhere"), {"LOOK_INTO": 10}),
+        (Filters(rejected=False, principal="person-1", origin="boot.99"), {"LOOK": 10}),
+    ],
+)
+async def test_a_page_does_not_look_at_all_of_a_large_log_for_what_is_nowhere(
+    filters: Filters, limits: dict[str, float], log: list[Recorded], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, limit in limits.items():
+        monkeypatch.setattr(searching, name, limit)
+    if "SLICE" in limits:
+        await Index(path).level()
+    audit, pages = AuditLog(path), 1
+    page = await audit.page(filters)
+    while page.next_cursor is not None:
+        assert page.entries == ()
+        page, pages = await audit.page(filters, cursor=page.next_cursor), pages + 1
+    assert 2 <= pages <= len(log) // 10 + 2
+
+
 async def test_a_count_ends_at_what_was_asked_for(log: list[Recorded], path: Path) -> None:
     assert await AuditLog(path).count(Filters(), at_most=7) == (7, False)
 
