@@ -15,7 +15,7 @@ import trio
 from msgspec import json
 
 from adapters import bootstrap
-from adapters.config import SETTINGS, from_environment
+from adapters.config import SETTINGS, BadSetting, from_environment
 from adapters.gateways.offline_partner import OfflinePartner
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits
@@ -23,6 +23,8 @@ from adapters.serving import server_limits, web_settings
 from adapters.setting_values import TAKEN_SEGMENTS
 from adapters.web.retell import digest_of
 from adapters.web.settings import WebSettings
+from eventstore.checkpoints import parse_file
+from eventstore.signing import SigningKey, is_signed_by
 from tests.adapters.certificates import write_pems
 from tests.adapters.gateways import model_server, weather_server
 from tests.adapters.gateways.model_server import DONE, FOREVER, STREAM, piece, refusal
@@ -396,3 +398,44 @@ async def test_the_channel_that_is_named_is_mirrored_where_it_is_said_to_be() ->
             nursery.start_soon(publish)
             assert await heard(ear) == {"type": "news", "payload": {"of": "news"}}
             nursery.cancel_scope.cancel()
+
+
+# --- what others can prove ----------------------------------------------------------------------------------------
+
+
+async def checkpoints_of(server: Whole) -> list[dict[str, Any]]:
+    answer = await server.http.get("/api/audit/checkpoints")
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["checkpoints"])
+
+
+@pytest.mark.parametrize("due", [{"CALLBOARD_CHECKPOINT_EVERY": "1"}, {"CALLBOARD_CHECKPOINT_SECONDS": "0.01"}])
+async def test_a_checkpoint_is_made_after_so_many_events_or_so_much_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, due: dict[str, str]
+) -> None:
+    monkeypatch.setattr("eventstore.checkpointing.PAUSE", 0.01)
+    async with serving(CALLBOARD_STORE=f"sqlite:///{tmp_path}/log.db", **due) as server:
+        await server.opened()
+        with trio.fail_after(10):
+            while not (made := await checkpoints_of(server)):
+                pass
+        assert made[0]["signed"] is False
+
+
+async def test_without_checkpoints_there_are_none(tmp_path: Path) -> None:
+    async with serving(CALLBOARD_STORE=f"sqlite:///{tmp_path}/log.db", CALLBOARD_CHECKPOINT_EVERY="0") as server:
+        await server.opened()
+    assert not (tmp_path / "log.db-checkpoints.jsonl").exists()
+
+
+async def test_checkpoints_are_signed_with_the_key_and_a_bad_one_is_named_at_the_start(tmp_path: Path) -> None:
+    key = SigningKey.new(tmp_path / "key.pem")
+    store = {"CALLBOARD_STORE": f"sqlite:///{tmp_path}/log.db"}
+    async with serving(**store, CALLBOARD_SIGNING_KEY=str(tmp_path / "key.pem")) as server:
+        await server.opened()
+    (made,) = parse_file((tmp_path / "log.db-checkpoints.jsonl").read_text())
+    assert is_signed_by(made, key.public)
+    complaint = r"CALLBOARD_SIGNING_KEY: .*log\.db holds no private key in PEM; make one with"
+    with pytest.RaisesGroup(pytest.RaisesExc(BadSetting, match=complaint), flatten_subgroups=True):
+        async with serving(**store, CALLBOARD_SIGNING_KEY=f"{tmp_path}/log.db"):
+            pass
