@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from adapters.auditing import audit_log
 from adapters.causes import Story, story_of
 from adapters.history import NoSuchHistory
+from adapters.setting_values import StoreAddress
 from core.identifiers import StreamName
 from core.messages import Recorded
-from core.ports import EventStore
+from core.ports import EventStore, StoreUnavailable
 from eventstore.audit import AuditLog, Entry, Filters
 
 MOST = 100_000
 """Events of one correlation that are looked at."""
+
+
+@asynccontextmanager
+async def opened_audit_log(address: StoreAddress, store: EventStore) -> AsyncIterator[AuditLog]:
+    """The log of a store that is open, for questions. Raises StoreUnavailable where it is in no file."""
+    log = audit_log(address.path, store)
+    if log is None:
+        raise StoreUnavailable("a log in memory cannot be asked")
+    try:
+        yield log
+    finally:
+        log.close()
 
 
 async def story(store: EventStore, log: AuditLog, stream: StreamName, version: int) -> Story:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, assert_never
 
 from msgspec import UNSET, Struct, json
@@ -11,14 +12,26 @@ from rich.console import Console
 from rich.text import Text
 
 from adapters import timeline
+from adapters.asking_why import opened_audit_log
 from adapters.bootstrap import open_history
 from adapters.cli_replay import EVERY_STREAM
 from adapters.differences import Change
 from adapters.history import NoSuchHistory, decider_of, stream_named
 from adapters.moments import Moment
-from adapters.playback import Pace, StateThen, Take, changes_between, follow, play, play_log, state_at, whole
+from adapters.playback import (
+    Pace,
+    StateThen,
+    Take,
+    changes_between,
+    follow,
+    play,
+    play_log,
+    refused_commands,
+    state_at,
+    whole,
+)  # fmt: skip
 from adapters.records import as_object, iso
-from adapters.replaying import Audience, Client, Ended, Sent, Shown, Spoken, WideAudience, hears_others, spoken
+from adapters.replaying import Audience, Client, Ended, Sent, Shown, WideAudience, hears_others, spoken
 from adapters.setting_values import StoreAddress
 from adapters.telling.words import shorten
 from core.dialect import Reach
@@ -150,7 +163,11 @@ async def show_frames(address: StoreAddress, name: str, asked: Asked, out: Conso
             wide = WideAudience(asked.topic, dialect, stream)
             await _play_topic(store, stream, lambda record: page.show(wide.take(record), record), wanted)
         else:
-            await _play_stream(store, stream_named(name), dialect, page, wanted)
+            stream = stream_named(name)
+            async with opened_audit_log(address, store) as log:
+                refused = await refused_commands(log, stream)
+            begin = partial(Audience, stream, decider_of(stream), dialect, store.epoch, refused)
+            await _play_stream(store, stream, begin, page, wanted)
     page.finish()
 
 
@@ -166,12 +183,14 @@ async def _play_topic(store: SQLiteStore, stream: StreamName | None, take: Take,
         await follow(store, head, take)
 
 
-async def _play_stream(store: SQLiteStore, stream: StreamName, dialect: Spoken, page: Page, wanted: Wanted) -> None:
+async def _play_stream(
+    store: SQLiteStore, stream: StreamName, begin: Callable[[], Audience], page: Page, wanted: Wanted
+) -> None:
     """The stream's own records; all of the log's where its clients hear what happens elsewhere too."""
     head, records, pace = store.head, await whole(store, stream), Pace(wanted.speed)
     if page.asked.client is not None:
         page.client = Client(page.asked.client, stream, page.asked.since, records)
-    audience, rehearsal = (Audience(stream, decider_of(stream), dialect, store.epoch) for _ in range(2))
+    audience, rehearsal = begin(), begin()
 
     def take(record: Recorded) -> None:
         if record.stream != stream or record.version > audience.version:

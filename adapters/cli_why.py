@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import trio
@@ -38,19 +37,14 @@ def why(event: Event, store: Store = DEFAULT_STORE, as_json: AsJSON = False) -> 
 
 async def _story(store: StoreAddress, text: str) -> Story:
     from adapters import bootstrap, history
-    from adapters.asking_why import story
-    from eventstore.audit import AuditLog
+    from adapters.asking_why import opened_audit_log, story
 
     parts = re.fullmatch(r"(.+)@([1-9]\d{0,15})", text)
     if parts is None:
         raise Unusable(f"{text[:140]!r} names no event; write STREAM@VERSION, e.g. conversation-<id>@17")
     stream = history.stream_named(parts[1])
-    async with bootstrap.open_history(store) as opened:
-        log = AuditLog(store.path or Path())  # a log in memory is refused by now
-        try:
-            return await story(opened, log, stream, int(parts[2]))
-        finally:
-            log.close()
+    async with bootstrap.open_history(store) as opened, opened_audit_log(store, opened) as log:
+        return await story(opened, log, stream, int(parts[2]))
 
 
 # --- in words -------------------------------------------------------------------------------------------------------

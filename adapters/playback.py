@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 import trio
-from msgspec import Struct, json
+from msgspec import Raw, Struct, json
 
 from adapters import history
 from adapters.differences import Change, differences
@@ -15,6 +15,9 @@ from adapters.history import NoSuchHistory, decider_of, no_stream
 from adapters.moments import Moment, version_at
 from core.identifiers import StreamName
 from core.messages import Recorded
+from core.ports import StoreUnavailable
+from eventstore.audit import AuditLog, Filters
+from eventstore.codec import Undecodable, UnknownName, commands
 from eventstore.sqlite import SQLiteStore
 
 Take = Callable[[Recorded], None]
@@ -42,6 +45,28 @@ async def whole(store: SQLiteStore, stream: StreamName) -> list[Recorded]:
     if not records:
         raise no_stream(stream)
     return records
+
+
+async def refused_commands(log: AuditLog, stream: StreamName) -> dict[int, Any]:
+    """The commands that were refused on the stream, by the versions of their refusals. Raises StoreUnavailable."""
+    found: dict[int, Any] = {}
+    async for batch in log.walk(Filters(stream=stream, rejected=True)):
+        found |= {entry.version: command_of(entry.command) for entry in batch if entry.command is not None}
+    return found
+
+
+class _Command(Struct):
+    name: str
+    body: Raw
+
+
+def command_of(stored: str) -> Any:
+    """A command as the log has it. Raises StoreUnavailable where this version of Callboard does not know it."""
+    command = json.decode(stored, type=_Command)
+    try:
+        return commands.decode(command.name, bytes(command.body))
+    except (UnknownName, Undecodable) as fault:
+        raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
 
 
 async def pages(store: SQLiteStore, after: int = 0) -> AsyncIterator[Sequence[Recorded]]:

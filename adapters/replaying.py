@@ -1,10 +1,13 @@
 """What the clients of a stream were sent, from the log: rendered by the production dialects at each version.
 
-Of the frames of a socket these are in the log: all that an audience hears, and the greeting of a client that joined
-afresh. What was for one connection alone and left no event is not: pongs, receipts of subscriptions and updates, the
-session's record when asked for, what a frame that could not be read or a command that was refused was told, the outcome
-of a repeated command, and what was shown again to a client that came back. Nor does the log know what a socket did not
-get any more: what was recorded between its end and the record of that.
+Of the frames of a socket these are in the log: all that an audience hears; the greeting of a client that joined afresh;
+what the sender of a command was told that was refused for good. What was for one connection alone and left no event is
+not: pongs, receipts, the session's record when asked for, answers to frames that could not be read, came too fast or
+are to come back later, the outcome of a repeated command, the greeting of a client that came back.
+
+Nor does the log know what a socket did not get any more: what was recorded between its end and the record of that, and
+of `retell` what was held back as the platform had asked for something newer meanwhile. And what was told to one alone
+may have come to it before what all heard just ahead of it.
 """
 
 from __future__ import annotations
@@ -22,10 +25,10 @@ from adapters.dialects import references
 from adapters.setting_values import Unusable
 from core.call import SocketConnected, SocketDisconnected
 from core.conversation import ClientJoined, ClientLeft
-from core.decider import AnyDecider
+from core.decider import AnyDecider, CommandRejected
 from core.dialect import Close, Connection, Dialect, Endpoint, Handshake, Listen, Output, Reach, Tell, Tune, Write
 from core.identifiers import StreamName
-from core.messages import Accepted, Recorded
+from core.messages import Accepted, Recorded, Refused
 from core.session import DeviceJoined, DeviceLeft
 
 JOINED = ClientJoined | DeviceJoined | SocketConnected
@@ -78,11 +81,18 @@ def spoken(name: str, query: Mapping[str, str]) -> Spoken:
 
 class Audience:
     """All who listened to one stream by one dialect. It is given the stream's records in order from the first on, and
-    those of the wide topics (`topics`) that its clients hear as well, each at its place in the log."""
+    those of the wide topics (`topics`) that its clients hear as well, each at its place in the log.
 
-    def __init__(self, stream: StreamName, decider: AnyDecider, spoken: Spoken, epoch: str) -> None:
+    `refused` are the commands behind the stream's refusals, by their versions.
+    """
+
+    def __init__(
+        self, stream: StreamName, decider: AnyDecider, spoken: Spoken, epoch: str, refused: Mapping[int, Any] = {}
+    ) -> None:
         self._stream, self._decider, self._state = stream, decider, decider.initial
         self._spoken, self._dialect, self._epoch = spoken, spoken.dialect, epoch
+        self._refused = refused
+        self._connections: dict[str, Connection] = {}
         self._tuned: dict[str, frozenset[str]] = {}
         self.version = 0
 
@@ -114,6 +124,9 @@ class Audience:
             yield from self._join(record, body)
         elif isinstance(record.event, LEFT):
             self._tuned.pop(record.event.connection_id, None)
+            self._connections.pop(record.event.connection_id, None)
+        elif isinstance(record.event, CommandRejected):
+            yield from self._refuse(record, record.event)
         if frame is not None:
             yield Sent(record, frame.body, Reach.EVERYONE if frame.is_answer else frame.to)
         if farewell is not None:
@@ -146,12 +159,26 @@ class Audience:
                     pass  # what it does by itself
         self._tuned[record.stamp.origin] = frozenset(topics)
 
+    def _refuse(self, record: Recorded, refusal: CommandRejected) -> Iterator[Shown]:
+        """What the sender was told; not where it is to come back, as the id it was told with is not recorded then."""
+        connection = self._connections.get(record.stamp.origin)
+        if connection is None or refusal.retry_after is not None or record.version not in self._refused:
+            return
+        tell = Tell(self._stream, self._refused[record.version], record.stamp.client_command_id)
+        outcome = Refused(refusal.rejection(), (record,))
+        for output in connection.settled(tell, outcome, record.stamp.time):
+            if isinstance(output, Write):
+                yield Sent(record, output.body, Reach.ORIGIN)
+            elif isinstance(output, Close):
+                yield Ended(record, Close(output.code, output.reason, Reach.ORIGIN))
+
     def _outputs(self, record: Recorded) -> Iterator[Output]:
         time, joined = record.stamp.time, Accepted((record,), self._state, record.version)
         for id in dict.fromkeys((self._stream.id, unquote(self._stream.id))):  # as it may be written in a URL
             connection = self._connect(id, record)
             outputs = connection.opened(time)
             if Listen(self._stream) in outputs:
+                self._connections[record.stamp.origin] = connection
                 yield from (output for output in outputs if isinstance(output, Write))
                 yield from connection.settled(_telling(outputs), joined, time)
                 return

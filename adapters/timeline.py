@@ -133,7 +133,7 @@ class Teller:
     def _what(self, run: Sequence[Any]) -> Text:
         if isinstance(run[0], PIECES):
             text = "".join(event.text for event in run)
-            return Text(f"… {shorten(text)}", "green").append(f"  ({len(run)} piece{'s' * (len(run) > 1)})", "dim")
+            return Text(f"… {shorten(text)}", "green").append(f"  ({len(run)} pieces)" if len(run) > 1 else "", "dim")
         if len(run) > 1 and isinstance(run[0], session.MediaReceived):
             size = sum(event.media.size for event in run)
             return Text(f"{run[0].kind.value}, {size:,} bytes").append(f"  ({len(run)} clips)", "dim")

@@ -36,7 +36,7 @@ from eventstore.memory import MemoryStore
 from eventstore.subscription import LogSubscription
 from tests.dialogues.dialogue import Closed, Connect, Get, Leave, Line, Names, Outside, Send, Step
 from tests.dialogues.playing import strict
-from tests.dialogues.replayed import compare
+from tests.dialogues.replayed import Log, compare
 from tests.dialogues.stage import DECIDERS, Stage
 from tests.dialogues.traffic import traffic_of
 
@@ -136,6 +136,7 @@ class Theatre:
         self._told: list[tuple[StreamName, Any, str | None, str]] = []
         self._clients: dict[str, Client] = {}
         self._connected: dict[str, Client] = {}
+        self._commands: dict[str, Any] = {}
         stage.tell = self._remember  # type: ignore[method-assign]  # what the stage would do is done by the system
         self._post, system.post = system.post, self._intercept  # type: ignore[method-assign]  # for outcomes one cannot cause
 
@@ -144,6 +145,7 @@ class Theatre:
         return Accepted((), self._stage.actor(stream.id).state, 0)
 
     def _intercept(self, stream: StreamName, command: Any, stamp: Any, settle: Any) -> None:
+        self._commands[stamp.correlation_id] = command
         if stamp.origin and self._stage.next_outcomes:
             settle(self._stage.next_outcomes.popleft())
         else:
@@ -220,7 +222,8 @@ class Theatre:
         records = await self._store.read_all(limit=100_000)
         for connection_id, client in self._connected.items():
             query = dict(parse_qsl(client.url.partition("?")[2]))
-            compare(records, self._stage.dialect, connection_id, query, self._store.epoch, client.heard)
+            log = Log(records, self._commands, self._store.epoch)
+            compare(log, self._stage.dialect, connection_id, query, client.heard)
 
     async def leave(self) -> None:
         for client in self._clients.values():

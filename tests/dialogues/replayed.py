@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from adapters.replaying import JOINED, Audience, Client, Sent, WideAudience, spoken
 from core.call import APOLOGY
+from core.decider import CommandRejected
 from core.identifiers import StreamName
 from core.messages import Recorded
 from tests.dialogues.stage import DECIDERS
@@ -15,16 +17,30 @@ from tests.dialogues.stage import DECIDERS
 OF_CHANNELS = {"subscribed", "unsubscribed", "error"}
 
 
-def compare(
-    records: Sequence[Recorded], dialect: str, connection_id: str, query: Mapping[str, str], epoch: str,
-    heard: Sequence[bytes],
-) -> None:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What a log holds; the commands by the correlations they were of."""
+
+    records: Sequence[Recorded]
+    commands: Mapping[str, Any]
+    epoch: str
+
+    def refused(self, stream: StreamName) -> dict[int, Any]:
+        """The commands behind the stream's refusals."""
+        return {
+            record.version: self.commands[record.stamp.correlation_id]
+            for record in self.records
+            if record.stream == stream and isinstance(record.event, CommandRejected)
+        }
+
+
+def compare(log: Log, dialect: str, connection_id: str, query: Mapping[str, str], heard: Sequence[bytes]) -> None:
     """Raises AssertionError unless every frame the replay has came, byte for byte and in this order, and what else came
     is of the kinds that are in no log."""
     if dialect == "channels":
-        compare_channels(records, connection_id, heard)
+        compare_channels(log.records, connection_id, heard)
         return
-    awaited, others = list(replayed(records, dialect, connection_id, query, epoch)), list[bytes]()
+    awaited, others = list(replayed(log, dialect, connection_id, query)), list[bytes]()
     for frame in heard:
         if frame in awaited:
             skipped = awaited[: awaited.index(frame)]
@@ -34,20 +50,18 @@ def compare(
             others.append(frame)
     assert all(is_stale(missed, heard) for missed in awaited), f"{connection_id} did not get {awaited}"
     strange = [frame for frame in others if not is_in_no_log(dialect, json.loads(frame))]
-    assert strange == [] or joined_stream(records, connection_id) is None, f"{connection_id} got {strange}"
+    assert strange == [] or joined_stream(log.records, connection_id) is None, f"{connection_id} got {strange}"
 
 
-def replayed(
-    records: Sequence[Recorded], dialect: str, connection_id: str, query: Mapping[str, str], epoch: str
-) -> Iterator[bytes]:
+def replayed(log: Log, dialect: str, connection_id: str, query: Mapping[str, str]) -> Iterator[bytes]:
     """What the log tells of this client, who need not have joined anything."""
-    stream = joined_stream(records, connection_id)
+    stream = joined_stream(log.records, connection_id)
     if stream is None:
         return
-    since = int(query["since"]) if query.get("epoch") == epoch and query.get("since", "").isdigit() else None
-    audience = Audience(stream, DECIDERS[stream.category], spoken(dialect, query), epoch)
-    client = Client(connection_id, stream, since, [record for record in records if record.stream == stream])
-    for record in records:
+    since = int(query["since"]) if query.get("epoch") == log.epoch and query.get("since", "").isdigit() else None
+    audience = Audience(stream, DECIDERS[stream.category], spoken(dialect, query), log.epoch, log.refused(stream))
+    client = Client(connection_id, stream, since, [record for record in log.records if record.stream == stream])
+    for record in log.records:
         for shown in audience.take(record):
             if client.hears(shown) and isinstance(shown, Sent):
                 yield shown.body
