@@ -91,10 +91,7 @@ class AuditLog:
         """The next entries, from 1 to MOST_ON_PAGE, behind `cursor`. Raises BadCursor."""
         place = None if cursor is None else _place(cursor, filters, newest_first=newest_first)
         limit = max(1, min(limit, MOST_ON_PAGE))
-        found = await self._run(_rows, filters, place, limit + 1, newest_first)
-        entries = self._entries(found.rows[:limit])
-        reached = entries[-1].position if len(found.rows) > limit else found.reached
-        return Page(entries, None if reached is None else cursor_at(reached, filters, newest_first=newest_first))
+        return await self._run(self._page, filters, place, limit, newest_first)
 
     async def count(self, filters: Filters, at_most: int = 100_000) -> tuple[int, bool]:
         """How many entries there are, and whether that is all of them: counting ends at `at_most`, and where it would
@@ -115,17 +112,17 @@ class AuditLog:
         never empty; one batch in memory at a time."""
         head = await self.head() if until is None else until
         while after < head:
-            found = await self._run(searching.find, filters, Span(after, head), MOST_ON_PAGE)
-            if found.rows:
-                yield self._entries(found.rows)
-            if (place := _end(found)) is None:
+            entries, place = await self._run(self._batch, filters, Span(after, head))
+            if entries:
+                yield entries
+            if place is None:
                 return
             after = place
 
     async def event(self, stream: str, version: int) -> Entry | None:
         """One event, None where there is none."""
-        rows = await self._run(searching.event, stream, version)
-        return self._entries(rows)[0] if rows else None
+        entries = await self._run(lambda view: self._entries(searching.event(view, stream, version)))
+        return entries[0] if entries else None
 
     async def head(self) -> int:
         """The last position."""
@@ -140,10 +137,23 @@ class AuditLog:
         while self._idle:
             self._idle.pop().close()
 
+    # --- in threads ---------------------------------------------------------------------------------------------
+
     def _entries(self, rows: Sequence[tuple[Any, ...]]) -> tuple[Entry, ...]:
         return tuple(_entry(row, self._opener) for row in rows)
 
-    # --- in threads ---------------------------------------------------------------------------------------------
+    def _page(self, view: View, filters: Filters, place: int | None, limit: int, newest_first: bool) -> Page:
+        span = _behind(_whole(view), place, newest_first=newest_first)
+        found = searching.find(view, filters, span, limit + 1)
+        entries = self._entries(found.rows[:limit])
+        reached = entries[-1].position if len(found.rows) > limit else found.reached
+        return Page(entries, None if reached is None else cursor_at(reached, filters, newest_first=newest_first))
+
+    def _batch(self, view: View, filters: Filters, span: Span) -> tuple[tuple[Entry, ...], int | None]:
+        """The next of a walk, and where it goes on, None at its end."""
+        found = searching.find(view, filters, span, MOST_ON_PAGE)
+        entries = self._entries(found.rows)
+        return entries, entries[-1].position if len(entries) == MOST_ON_PAGE else found.reached
 
     async def _run(self, look: Callable[..., T], *args: Any) -> T:
         try:
@@ -223,10 +233,6 @@ def _level(connection: sqlite3.Connection) -> int:
         return 0
 
 
-def _rows(view: View, filters: Filters, place: int | None, wanted: int, newest_first: bool) -> searching.Found:
-    return searching.find(view, filters, _behind(_whole(view), place, newest_first=newest_first), wanted)
-
-
 def _whole(view: View) -> Span:
     return Span(0, _head(view))
 
@@ -239,13 +245,6 @@ def _behind(span: Span, place: int | None, *, newest_first: bool) -> Span:
     if place is None:
         return Span(span.low, span.high, newest_first)
     return Span(span.low, place - 1, True) if newest_first else Span(place, span.high)
-
-
-def _end(found: searching.Found) -> int | None:
-    """Where a walk goes on, None at its end."""
-    if len(found.rows) == MOST_ON_PAGE:
-        return int(found.rows[-1][0])
-    return found.reached
 
 
 def _entry(row: tuple[Any, ...], opener: Opener | None) -> Entry:
