@@ -60,10 +60,10 @@ from core.call import call
 from core.channel import channel
 from core.conversation import conversation
 from core.decider import AnyDecider
+from core.delivery import delivery
 from core.identifiers import Category
 from core.ports import BlobStore, Clock, EventStore, LanguageModel, StoreUnavailable, Transcriber
 from core.session import session
-from core.delivery import delivery
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite, open_sqlite_read_only
 from eventstore.sqlite import SQLiteStore
@@ -74,10 +74,10 @@ DECIDERS: Mapping[Category, AnyDecider] = {
     Category.CALL: call,
     Category.CHANNEL: channel,
     Category.AUDIT: audit,
+    Category.DELIVERY: delivery,
 }
 
 log = structlog.get_logger("callboard")
-    Category.DELIVERY: delivery,
 
 
 @asynccontextmanager
