@@ -23,8 +23,8 @@ demo: $(READY) ## Show what Callboard does, without any key or account
 serve: $(READY) ## Run the server
 	@$(BIN)/callboard serve $(ARGS)
 
-test: $(READY) ## Run the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## Run the whole test suite, on all cores
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: $(READY) ## Check style, types and the import rules
 	@$(BIN)/ruff check .
@@ -36,7 +36,7 @@ bench: $(READY_BENCH) ## Measure throughput and latency on this machine, beside 
 
 pins: ## Renew constraints.txt with the newest versions pyproject.toml allows
 	@rm -rf build/pins && $(PYTHON) -m venv build/pins
-	@build/pins/bin/pip install --quiet '.[bench,dev,openai,postgres,speech]'
+	@build/pins/bin/pip install --quiet '.[bench,dev,openai,parquet,postgres,speech]'
 	@sed -n '/^#/p' constraints.txt > build/constraints.txt
 	@build/pins/bin/pip freeze --exclude callboard >> build/constraints.txt
 	@mv build/constraints.txt constraints.txt && rm -rf build/pins
