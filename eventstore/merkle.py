@@ -28,6 +28,11 @@ def leaf(content: bytes) -> bytes:
     return sha256(b"\0" + content).digest()
 
 
+def leaves(contents: Iterable[bytes]) -> list[bytes]:
+    """The hashes of leaves."""
+    return [sha256(b"\0" + content).digest() for content in contents]
+
+
 def node(left: bytes, right: bytes) -> bytes:
     """The hash of what is above two subtrees."""
     return sha256(b"\1" + left + right).digest()
@@ -81,7 +86,7 @@ class Frontier:
 
 def root_of(contents: Sequence[bytes]) -> bytes:
     """The root of a tree with these leaves."""
-    return folded([leaf(content) for content in contents]) if contents else EMPTY
+    return folded(leaves(contents)) if contents else EMPTY
 
 
 def folded(hashes: Sequence[bytes]) -> bytes:

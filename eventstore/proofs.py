@@ -124,7 +124,7 @@ class LoggedTree:
         """The leaves' hashes in one tile; those of the tile asked for last are kept."""
         if self._read[0] != tile:
             contents = hashes(self._select, tile * TILE, min(self.size, (tile + 1) * TILE))
-            self._read = tile, [merkle.leaf(content) for content in contents]
+            self._read = tile, merkle.leaves(contents)
         return self._read[1]
 
 

@@ -14,6 +14,7 @@ from eventstore.chain import GENESIS, Row, link
 from eventstore.codec import events
 from eventstore.index import Index
 from tests.benchmarks.load import insert_raw, raw_connection, rows
+from tests.benchmarks.proofs import measure_proofs
 from tests.benchmarks.report import Bench
 
 EVENTS = 1_000_000
@@ -27,7 +28,7 @@ REFUSED = events.encode(CommandRejected("busy", "come back later"))
 
 
 def measure(bench: Bench) -> None:
-    for each in (measure_audit,):
+    for each in (measure_audit, measure_proofs):
         each(bench)
 
 
