@@ -27,6 +27,7 @@ from adapters.cli_ask import NotAsked, ask
 from adapters.cli_audit import audit_app
 from adapters.cli_check import check
 from adapters.cli_forget import forget
+from adapters.cli_keeping import backup, restore
 from adapters.cli_keys import keys_app
 from adapters.cli_options import DEFAULT_STORE, WIDTH, AsJSON, Store, Stream, address, out
 from adapters.cli_proof import proof_app, verify
@@ -234,6 +235,8 @@ app.command()(why)
 app.command()(verify)
 app.command()(check)
 app.command()(forget)
+app.command()(backup)
+app.command()(restore)
 
 
 @app.command()

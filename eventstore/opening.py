@@ -16,6 +16,7 @@ from eventstore.committer import Committer
 from eventstore.locking import sole_writer
 from eventstore.masterkey import MasterKey
 from eventstore.recorder import IDENTITY, TABLE, LogDatastore, LogRecorder, PersistenceError, SQLiteConnection
+from eventstore.renewal import renew_if_put_back
 from eventstore.scribe import ProcessScribe
 from eventstore.sqlite import SQLiteStore
 from eventstore.subscription import Tail
@@ -137,6 +138,7 @@ def _prepare(datastore: LogDatastore, recorder: LogRecorder, path: Path) -> tupl
         recorder.create_table()
         with datastore.transaction(commit=True) as cursor:
             cursor.execute(f"INSERT OR IGNORE INTO {IDENTITY} VALUES ('epoch', ?)", (uuid4().hex[:16],))
+            renew_if_put_back(path, cursor.sqlite_cursor)
     except (sqlite3.Error, PersistenceError) as fault:
         raise StoreUnavailable(f"the log {path} cannot be opened: {fault}") from fault
     return _identify(datastore, path)
