@@ -68,7 +68,7 @@ def verify(
 def make(
     event: Annotated[str | None, typer.Argument(help="STREAM@VERSION, or a position", show_default=False)] = None,
     export: Annotated[
-        Path | None, typer.Option(help="All events in this exported file (.jsonl or .csv)", show_default=False)
+        Path | None, typer.Option(help="All events of an export: its manifest, or its file", show_default=False)
     ] = None,
     size: Size = None,
     fresh: Fresh = False,
@@ -80,7 +80,7 @@ def make(
 
     def prove(prover: Prover, select: Select) -> dict[str, Any]:
         if export is not None:
-            return prover.export(select, export, export.suffix.removeprefix("."))
+            return prover.export(select, export)
         return prover.event(select, event or "")
 
     _print(_proved(store, _wanted(size, fresh=fresh), prove))
