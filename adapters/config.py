@@ -4,6 +4,8 @@ Everything that is known of a setting stands in SETTINGS: its names, its default
 and its help. `from_environment`, the flags of `callboard serve` and the README's table are all read off it.
 """
 
+# long because: it is one table, and whoever looks for a setting looks here.
+
 from __future__ import annotations
 
 import difflib
