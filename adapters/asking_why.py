@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from adapters.auditing import audit_log
 from adapters.causes import Story, story_of
-from adapters.history import NoSuchHistory
 from adapters.setting_values import StoreAddress
 from core.identifiers import StreamName
 from core.messages import Recorded
@@ -16,6 +15,14 @@ from eventstore.audit import AuditLog, Entry, Filters
 
 MOST = 100_000
 """Events of one correlation that are looked at."""
+
+
+class NoSuchEvent(LookupError):
+    """The log has no event of this id."""
+
+
+class TooMuchToTell(LookupError):
+    """An event's correlation has more than MOST events."""
 
 
 @asynccontextmanager
@@ -31,10 +38,10 @@ async def opened_audit_log(address: StoreAddress, store: EventStore) -> AsyncIte
 
 
 async def story(store: EventStore, log: AuditLog, stream: StreamName, version: int) -> Story:
-    """Of the event `<stream>@<version>`. Raises NoSuchHistory, StoreUnavailable."""
+    """Of the event `<stream>@<version>`. Raises NoSuchEvent, TooMuchToTell, StoreUnavailable."""
     record: Recorded | None = await _event(store, stream, version)
     if record is None:
-        raise NoSuchHistory(f"the log has no event {stream}@{version}; `callboard log show` shows which there are")
+        raise NoSuchEvent(f"the log has no event {stream}@{version}")
     entries, seen = list[Entry](), set[str]()
     while record is not None and record.stamp.correlation_id not in seen:
         seen.add(record.stamp.correlation_id)
@@ -45,12 +52,12 @@ async def story(store: EventStore, log: AuditLog, stream: StreamName, version: i
 
 
 async def _correlated(log: AuditLog, correlation: str) -> list[Entry]:
-    """Raises NoSuchHistory where there are too many to tell of."""
+    """Raises TooMuchToTell."""
     entries: list[Entry] = []
     async for batch in log.walk(Filters(correlation=correlation)):
         entries += batch
         if len(entries) > MOST:
-            raise NoSuchHistory(f"more than {MOST:,} events are of the correlation {correlation}: too many to tell")
+            raise TooMuchToTell(f"more than {MOST:,} events are of the correlation {correlation}: too many to tell")
     return entries
 
 

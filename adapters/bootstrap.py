@@ -51,6 +51,7 @@ from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
 from adapters.web.audit import audit_blueprint
 from adapters.web.auth import Door, OpenDoor, TokenDoor
+from adapters.web.causes import causes_blueprint
 from adapters.web.labels import labels_blueprint
 from adapters.web.retell import retell_blueprint
 from adapters.web.streams import streams_blueprint
@@ -220,6 +221,7 @@ def assemble(settings: Settings, system: System, model: LanguageModel, blobs: Bl
     more, web = [tokens, labels_blueprint(blobs), webhook], web_settings(settings, model)
     app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
     app.register_blueprint(audit_blueprint(system, audit_log(settings.store.path, system.store)))
+    app.register_blueprint(causes_blueprint(system, audit_log(settings.store.path, system.store)))
     app.register_blueprint(streams_blueprint(system, lambda: sockets_of(app).sessions("streams")))
     return app
 

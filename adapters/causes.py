@@ -64,6 +64,15 @@ class Story(Struct, frozen=True):
     others: tuple[Decision, ...]
 
 
+def size(story: Story) -> int:
+    """How many events are told of."""
+    decisions, events = [*story.causes, story.told, *story.others], 0
+    for decision in decisions:
+        events += len(decision.entries)
+        decisions += decision.effects
+    return events
+
+
 def story_of(event: str, entries: Iterable[Entry]) -> Story:
     """Of an event among the entries, which are whole correlations. Raises KeyError where it is not."""
     decisions = list(_decisions(sorted(entries, key=lambda entry: (entry.stream, entry.version))))
