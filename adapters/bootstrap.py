@@ -62,7 +62,6 @@ from core.channel import channel
 from core.conversation import conversation
 from core.decider import AnyDecider
 from core.delivery import delivery
-from core.delivery import delivery
 from core.identifiers import Category
 from core.ports import BlobStore, Clock, EventStore, LanguageModel, StoreUnavailable, Transcriber
 from core.session import session
