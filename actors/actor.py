@@ -4,6 +4,8 @@ What is in hand when something goes wrong is always answered: the letters of a t
 whoever ends the actor.
 """
 
+# long because: what an actor does from waking to leaving is read in one file
+
 from __future__ import annotations
 
 from collections import Counter
@@ -59,7 +61,7 @@ class Actor:
 
     __slots__ = (
         "_ended", "_settings", "_store", "busy", "crashes", "decider", "effects", "last_active", "mailbox", "recovered",
-        "restarts", "state", "stream", "version",
+        "restarts", "retold", "state", "stream", "version",
     )  # fmt: skip
 
     def __init__(
@@ -71,10 +73,24 @@ class Actor:
         self.mailbox = Mailbox(settings.mailbox)
         self.state, self.version, self.recovered = decider.initial, 0, False
         self.busy, self.crashes, self.restarts, self.last_active = False, 0, 0, trio.current_time()
+        self.retold = 0
 
     def is_idle(self) -> bool:
         """Nothing in hand, nothing waiting, nothing under way."""
         return not self.busy and not len(self.mailbox) and not self.effects.running
+
+    def start_over(self) -> None:
+        """Know nothing but what the log says from now on, before anything else is decided: it says less than it did.
+
+        Nor are effects' results taken that are on their way: they come of what it said.
+        """
+        self.effects.cancel()
+        letters = self.mailbox.take_nowait(len(self.mailbox))
+        self.mailbox.put_back(letter for letter in letters if letter.stamp.causation_id is None)
+        for letter in letters:
+            if letter.stamp.causation_id is not None:
+                self._settle(letter, Unavailable("what it comes of was forgotten"))
+        self.state, self.recovered, self.retold = self.decider.initial, False, self.retold + 1
 
     async def run(self) -> None:
         """Live until the mailbox is closed; after a crash start again from the log, later and later."""
@@ -132,7 +148,7 @@ class Actor:
         try:
             for _ in range(MOST_CONFLICTS):
                 try:
-                    if not self.recovered:
+                    while not self.recovered:
                         await self._recover()
                     planned = self._decide(letters)
                     del letters[len(planned) :]  # those went back to the mailbox
@@ -158,10 +174,14 @@ class Actor:
         raise crash.error
 
     async def _recover(self) -> None:
+        retold = self.retold
         events = await self._store.read_events(self.stream)
         self.state, self.version = self.decider.fold(self.decider.initial, events), len(events)
         unstarted = self.decider.wanted(self.state) - self.effects.running.keys()
         records = await self._store.read_stream(self.stream) if unstarted else []
+        if retold != self.retold:  # what was read is not what the log says any more
+            self.state = self.decider.initial
+            return
         self.effects.align(self, self.decider.initial, records)
         self.recovered = True
 
@@ -215,7 +235,7 @@ class Actor:
         outcomes = await self._outcomes(planned, records)
         for plan, outcome in zip(planned, outcomes, strict=True):
             self._settle(plan.letter, outcome)
-        if records:
+        if records and self.recovered:  # else it was told to start over meanwhile
             self.effects.align(self, before, records)
 
     async def _append_singly(self, planned: list[Planned]) -> None:
@@ -225,6 +245,8 @@ class Actor:
             self._settle(planned[0].letter, outcome or Unavailable("the log contradicts itself about this command"))
             return
         for n, plan in enumerate(planned):
+            while not self.recovered:
+                await self._recover()
             try:
                 await self._append(self._decide([plan.letter]))
             except DecideCrashed:

@@ -18,6 +18,9 @@ from core.messages import Recorded
 WATCHED = 1000
 """Records a watcher may be behind before its channel is closed."""
 
+RESTART = 1012
+"""Close code that asks to come back."""
+
 log = structlog.get_logger("callboard.audience")
 
 
@@ -66,6 +69,12 @@ class Audiences:
             watchers.pop(send, None)
             if not watchers and self._watchers.get(stream) is watchers:
                 del self._watchers[stream]
+
+    def send_away(self, stream: StreamName) -> None:
+        """Close the sockets of all who listen to the stream; they may come back, and see it as it is now."""
+        topic = self._topics.get(stream)
+        if topic is not None:
+            topic.abandon(RESTART, "this was told anew; come back")
 
     def deliver(self, record: Recorded) -> None:
         """Show one record to all who listen to its stream. Called in commit order, once per record."""

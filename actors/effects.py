@@ -68,6 +68,10 @@ class Effects:
     def stop(self) -> None:
         """Cancel everything, and start nothing any more."""
         self._stopped = True
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Cancel everything; what is wanted then begins anew."""
         for scope in self.running.values():
             scope.cancel()
         self.running = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,6 +120,17 @@ class System:
             return outcome.state, outcome.version
         raise StoreUnavailable(outcome.reason if isinstance(outcome, Unavailable) else "the mailbox is full")
 
+    async def start_over(self, streams: Collection[StreamName]) -> None:
+        """Keep nothing in memory of what these streams said: the log does not say it any more."""
+        for actor in self.directory.actors():
+            if actor.stream in streams:
+                actor.start_over()
+                self.post(actor.stream, LOOK, Stamp("", 0), _ignore)  # what it wants done begins anew
+        for stream in streams:
+            self.audiences.send_away(stream)
+            if self.board.conversation(stream) is not None:
+                self.board.retell((await self.store.read_stream(stream, limit=1))[0])
+
     def statistics(self) -> SystemStatistics:
         actors = self.directory.actors()
         depths = [len(actor.mailbox) for actor in actors]
@@ -158,6 +169,10 @@ class System:
                 return
             except StoreUnavailable:
                 await trio.sleep(1.0)
+
+
+def _ignore(outcome: Outcome) -> None:
+    """For those who need no answer."""
 
 
 @asynccontextmanager

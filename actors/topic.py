@@ -179,12 +179,12 @@ class Topic:
     def _group(self, membership: Membership) -> None:
         self._groups.setdefault(id(membership.dialect), {})[membership] = None
 
-    def abandon(self) -> None:
+    def abandon(self, code: int = CRASHED, reason: str = SORRY) -> None:
         """The topic cannot go on: close everybody's socket and let them go."""
         for members in [self._joining, *self._ahead.values(), *self._groups.values()]:
             for membership in list(members):
                 try:
-                    self._dismiss(membership, CRASHED, SORRY)
+                    self._dismiss(membership, code, reason)
                 except Exception:  # one listener's fault must not keep the others, or the fan-out, from going on
                     log.exception("a listener could not be closed", connection_id=membership.listener.connection_id)
 

@@ -27,8 +27,9 @@ from adapters.checkpoints import checkpoints_kept
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.config import Auth, BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
 from adapters.encryption import key_file_named, master_key
+from adapters.forgetting import Forgetting
 from adapters.gateways.assistant import assistant_performers
-from adapters.gateways.blobs import FileBlobs, MemoryBlobs
+from adapters.gateways.blobs import FileBlobs, MemoryBlobs, blobs_beside
 from adapters.gateways.call_tools import call_tools
 from adapters.gateways.calls import call_performers
 from adapters.gateways.embedded_carrier import EmbeddedCarrier
@@ -52,6 +53,7 @@ from adapters.web.app import create_app, sockets_of
 from adapters.web.audit import audit_blueprint
 from adapters.web.auth import Door, OpenDoor, TokenDoor
 from adapters.web.causes import causes_blueprint
+from adapters.web.forgetting import forgetting_blueprint
 from adapters.web.labels import labels_blueprint
 from adapters.web.retell import retell_blueprint
 from adapters.web.streams import streams_blueprint
@@ -129,10 +131,9 @@ def models_of(settings: Settings) -> Named:
     return named
 
 
-def blob_store(settings: Settings) -> BlobStore:
-    """A folder beside the log, `<file>-blobs`; in memory where the log is."""
-    path = settings.store.path
-    return MemoryBlobs() if path is None else FileBlobs(path.with_name(f"{path.name}-blobs"))
+def blob_store(settings: Settings) -> FileBlobs | MemoryBlobs:
+    """A folder beside the log; in memory where the log is."""
+    return MemoryBlobs() if settings.store.path is None else blobs_beside(settings.store.path)
 
 
 @asynccontextmanager
@@ -213,7 +214,9 @@ def settle_interpreter() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def assemble(settings: Settings, system: System, model: LanguageModel, blobs: BlobStore) -> QuartTrio:
+def assemble(
+    settings: Settings, system: System, model: LanguageModel, blobs: FileBlobs | MemoryBlobs
+) -> QuartTrio:
     """The whole web side around a system. Raises BadSetting."""
     door, tokens = _entrance(settings, system.clock)
     webhook = retell_blueprint(system, _revealed(settings.retell_api_key))
@@ -221,6 +224,8 @@ def assemble(settings: Settings, system: System, model: LanguageModel, blobs: Bl
     app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
     app.register_blueprint(audit_blueprint(system, audit_log(settings.store.path, system.store)))
     app.register_blueprint(causes_blueprint(system, audit_log(settings.store.path, system.store)))
+    forgetting = Forgetting(system.store, settings.store.path, blobs)
+    app.register_blueprint(forgetting_blueprint(system, forgetting, sockets_of(app).recollection.forget))
     app.register_blueprint(streams_blueprint(system, lambda: sockets_of(app).sessions("streams")))
     return app
 

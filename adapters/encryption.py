@@ -8,6 +8,7 @@ from pathlib import Path
 from adapters.config import BadSetting
 from adapters.setting_values import Unusable, parse_path
 from eventstore.masterkey import BadMasterKey, MasterKey, read_master_key
+from eventstore.unlocking import keys_file
 
 SETTING = "CALLBOARD_ENCRYPTION_KEY"
 
@@ -27,3 +28,8 @@ def key_file_named() -> Path | None:
         return parse_path(text) if text else None
     except Unusable as fault:
         raise BadSetting((f"{SETTING}: {fault}",)) from None
+
+
+def has_keys(path: Path) -> bool:
+    """Whether the log at `path` has keys, and so perhaps sealed text."""
+    return keys_file(path).exists()

@@ -104,6 +104,12 @@ class Board:
         elif (summary := self._touch(record)) is not None and (fold := _FOLDS.get(kind)) is not None:
             fold(summary, event)
 
+    def retell(self, record: Recorded) -> None:
+        """A conversation's opening says something else than it did when it was folded in: part of it is forgotten."""
+        summary, event = self._summaries.get(record.stream), record.event
+        if summary is not None and type(event) is ConversationOpened:
+            summary.topic = event.topic
+
     def _touch(self, record: Recorded) -> ConversationSummary | None:
         """Something was done there, be it in vain."""
         summary = self._summaries.get(record.stream)

@@ -19,6 +19,10 @@ LAST_BATCH = 5.0
 """Seconds in which the process that commits for a server that was killed must have written the last batch."""
 
 
+class ServedElsewhere(StoreUnavailable):
+    """Another process has the lock."""
+
+
 class Lock(Struct, frozen=True):
     """Two locks on one file, each a descriptor. `inherited` is for the process that commits: its lock ends with the
     last who has it, so a server that was killed is outlived by the batch in hand, and that is waited for."""
@@ -52,7 +56,7 @@ def take_lock(path: Path) -> Lock:
     if not _locked(lock.ours) or not _committing_alone(lock.inherited):
         lock.release()
         remedy = "stop it, or give this one another --store"
-        raise StoreUnavailable(f"another process is serving {path}; {remedy}")
+        raise ServedElsewhere(f"another process is serving {path}; {remedy}")
     return lock
 
 

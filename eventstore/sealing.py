@@ -10,35 +10,30 @@ The chain is made over what is stored, the sealed form, and so holds whatever is
 
 from __future__ import annotations
 
-import os
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Protocol, TypeVar
 
 import trio
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import DecodeError, Raw, Struct, json
 
 from core.ports import StoreUnavailable
+from eventstore.ciphers import EMPTY, Cipher, place_of
 from eventstore.codec import Undecodable
 from eventstore.fields import Change, Tree, changed, tree_of
-from eventstore.keyring import DERIVED, KeyRing, SubjectKey
+from eventstore.keyring import DERIVED, KeyRing
 from eventstore.personal import PERSONAL_COMMANDS, PERSONAL_EVENTS
 
 ERASED = {"string": b'"[erased]"', "number": b"0", "boolean": b"false", "array": b"[]", "object": b"{}"}
 """What is read in place of a value whose key was destroyed, by what it was."""
 MOST_KEYS = 20_000
 """Keys remembered, by id and by subject."""
-NONCE = 12
-"""Bytes; random ones, as one key seals far fewer than the 2³² values that allow that (NIST SP 800-38D, 8.3)."""
 
 T = TypeVar("T")
 
 _MARK, _RAW_MARK = '{"sealed":"', b'{"sealed":"'
-_EMPTY = frozenset({b'""', b"[]", b"{}", b"null"})
-_KINDS = {b'"': "string", b"[": "array", b"{": "object", b"t": "boolean", b"f": "boolean"}
 _EVENT_TREES: Mapping[str, Tree] = {name: tree_of(paths) for name, paths in PERSONAL_EVENTS.items()}
 _COMMAND_TREES: Mapping[str, Tree] = {name: tree_of(paths) for name, paths in PERSONAL_COMMANDS.items()}
 
@@ -55,37 +50,6 @@ class _Command(Struct):
 
 _to_sealed = json.Decoder(_Sealed).decode
 _to_command = json.Decoder(_Command).decode
-
-
-class Cipher:
-    """A subject's key, ready for use."""
-
-    __slots__ = ("_gcm", "key_id")
-
-    def __init__(self, key: SubjectKey) -> None:
-        self.key_id, self._gcm = key.id, AESGCM(key.secret)
-
-    def seal(self, place: str, value: bytes) -> bytes:
-        """The object that stands for a JSON value from now on; the value itself where that is empty."""
-        if value in _EMPTY:
-            return value
-        kind = _KINDS.get(value[:1], "number")
-        nonce = os.urandom(NONCE)
-        text = nonce + self._gcm.encrypt(nonce, value, _bound(place, kind))
-        return b'{"sealed":"%s.%s","is":"%s"}' % (self.key_id.encode(), b64encode(text), kind.encode())
-
-    def open(self, place: str, sealed: bytes, kind: str) -> bytes:
-        """The JSON value. Raises InvalidTag when that was sealed in another place or with another key."""
-        return self._gcm.decrypt(sealed[:NONCE], sealed[NONCE:], _bound(place, kind))
-
-
-def _bound(place: str, kind: str) -> bytes:
-    return f"{place}\0{kind}".encode()
-
-
-def _place(stream: str, version: int, name: str, part: str) -> str:
-    """Where values are sealed: none of these has a zero in it, so that no two places are written alike."""
-    return f"{stream}\0{version}\0{name}\0{part}"
 
 
 class Opener(Protocol):
@@ -148,14 +112,14 @@ class Vault:
         if _MARK not in state:
             return state
         tree = _EVENT_TREES.get(name, {})
-        return changed(state, tree, partial(self._opened, _place(stream, version, name, "event")))
+        return changed(state, tree, partial(self._opened, place_of(stream, version, name, "event")))
 
     def command(self, stream: str, version: int, command: str | None) -> str | bytes | None:
         if command is None or _MARK not in command:
             return command
         said = _to_command(command)
         tree = _COMMAND_TREES.get(said.name, {})
-        body = changed(bytes(said.body), tree, partial(self._opened, _place(stream, version, said.name, "command")))
+        body = changed(bytes(said.body), tree, partial(self._opened, place_of(stream, version, said.name, "command")))
         return _as_command(said.name, body)
 
     def view(self, name: str, position: int, view: bytes) -> bytes | None:
@@ -233,7 +197,7 @@ class Vault:
         """An event's payload and command as they are stored. `row` is its stream, version and name."""
         tree = _EVENT_TREES.get(row[2])
         if tree is not None:
-            state = changed(state, tree, _sealing(cipher, _place(*row, "event")))
+            state = changed(state, tree, _sealing(cipher, place_of(*row, "event")))
         return state, None if command is None else _sealed_command(cipher, row, command)
 
     async def sealed_view(self, name: str, position: int, view: bytes) -> bytes:
@@ -271,6 +235,22 @@ def key_ids_in(text: str) -> set[str]:
     return {piece.partition(".")[0] for piece in text.split(_MARK)[1:]}
 
 
+def has_clear_text(name: str, state: str, command: str | None) -> bool:
+    """Whether anything personal in these columns of the log is not sealed."""
+    found: list[bytes] = []
+
+    def look(at: str, value: bytes) -> bytes:  # noqa: ARG001  # a Change
+        if value not in EMPTY and not value.startswith(_RAW_MARK):
+            found.append(value)
+        return value
+
+    changed(state, _EVENT_TREES.get(name, {}), look)
+    if command is not None:
+        said = _to_command(command)
+        changed(bytes(said.body), _COMMAND_TREES.get(said.name, {}), look)
+    return bool(found)
+
+
 def _remember(kept: dict[str, T], key: str, value: T) -> None:
     if len(kept) >= MOST_KEYS:
         kept.clear()
@@ -286,7 +266,7 @@ def _sealed_command(cipher: Cipher, row: tuple[str, int, str], command: bytes) -
     tree = _COMMAND_TREES.get(said.name)
     if tree is None:
         return command
-    place = _place(row[0], row[1], said.name, "command")
+    place = place_of(row[0], row[1], said.name, "command")
     return _as_command(said.name, changed(bytes(said.body), tree, _sealing(cipher, place)))
 
 
@@ -295,4 +275,4 @@ def _as_command(name: str, body: bytes) -> bytes:
 
 
 def _view_place(name: str, position: int) -> str:
-    return _place("", position, name, "view")
+    return place_of("", position, name, "view")

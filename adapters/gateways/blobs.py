@@ -38,6 +38,10 @@ class MemoryBlobs:
         await trio.lowlevel.checkpoint()
         return self._blobs.get(digest)
 
+    async def remove(self, digest: str) -> bool:
+        await trio.lowlevel.checkpoint()
+        return self._blobs.pop(digest, None) is not None
+
 
 class FileBlobs:
     """`core.ports.BlobStore` in a folder, which is made when it is first needed.
@@ -57,6 +61,21 @@ class FileBlobs:
             return None
         return await trio.to_thread.run_sync(self._get, digest)
 
+    async def remove(self, digest: str) -> bool:
+        """Whether there was something to remove. What is removed is not kept under its name; durable on return."""
+        if not _DIGEST.fullmatch(digest):
+            return False
+        return await trio.to_thread.run_sync(self._remove, digest)
+
+    def _remove(self, digest: str) -> bool:
+        path = self._path(digest)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        _sync(path.parent)
+        return True
+
     def _put(self, content: bytes) -> str:
         digest = _digest_within(content, self._max_bytes)
         path = self._path(digest)
@@ -75,6 +94,11 @@ class FileBlobs:
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
+
+
+def blobs_beside(log: Path) -> FileBlobs:
+    """The bytes that the log in this file names: a folder beside it, `<file>-blobs`."""
+    return FileBlobs(log.with_name(f"{log.name}-blobs"))
 
 
 def _digest_within(content: bytes, most: int) -> str:

@@ -40,6 +40,7 @@ PLACES = {
     "digest": "SHA-256 of the content, in hexadecimal.",
     "event": "The id of an event, `<stream>@<version>`.",
     "name": "The stream's or file's name.",
+    "subject": "A person, by id, or a stream that is nobody's.",
 }
 """What stands in paths."""
 MEANINGS = {

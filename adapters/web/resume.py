@@ -7,7 +7,7 @@ each read, folded and rendered once for all who need it, and kept while there is
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import trio
@@ -108,6 +108,13 @@ class Recollection:
     def kept(self) -> int:
         """Bytes of leaves kept, about."""
         return self._kept
+
+    def forget(self, streams: Collection[StreamName]) -> None:
+        """Keep nothing of these streams: the log tells them otherwise now."""
+        for key in [key for key in self._leaves if key[0] in streams]:
+            leaf = self._leaves.pop(key)
+            self._kept -= leaf.counted
+            leaf.counted = 0
 
     async def retell(
         self, recall: Recall, dialect: Dialect, *, connection_id: str, begin: Callable[[Any], None], show: Show

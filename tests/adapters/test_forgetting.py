@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+import jwt
 import pytest
 import trio
 
 from adapters import cli
 from adapters.config import BadSetting, from_environment
+from adapters.forgetting import Forgetting, Forgotten, nothing_in_memory, recorded_in
+from adapters.gateways.blobs import blobs_beside
+from core.audit import RecordForgetting, SubjectForgotten
 from core.conversation import ConversationOpened, OpenConversation
 from core.identifiers import Category, StreamName
 from core.messages import Decision, Stamp
+from core.ports import StoreUnavailable
+from core.session import Media, MediaKind, MediaReceived, OpenSession, SessionOpened
+from eventstore.index import Index
 from eventstore.masterkey import MasterKey
 from eventstore.opening import open_sqlite
+from eventstore.unlocking import keys_file
 from tests.adapters.whole import serving
 
 Run = Callable[..., tuple[int, str, str]]
@@ -146,3 +155,139 @@ def test_no_key_is_lost_or_shown_by_a_slip(run: Run, tmp_path: Path, monkeypatch
         code, out, err = run(*arguments)
         assert (code, reason in err, err.count("\n")) == ((1, True, 1) if reason else (0, True, 0)), err
         assert key.read_text().strip() not in out + err
+
+
+# --- forgetting -------------------------------------------------------------------------------------------------
+
+MASTER = MasterKey(b"\x5a" * 32)
+
+
+def heard(user: str, *digests: str) -> Decision:
+    """A session of the user's, in which these blobs were received."""
+    media = [MediaReceived(MediaKind.AUDIO, Media(digest, 3, "audio/wav"), 1) for digest in digests]
+    opened = SessionOpened(user, "streams", 1, None, {"name": SECRET})
+    return Decision(Stamp("c", 1), OpenSession(user, "streams", 1, None, {"name": SECRET}), (opened, *media))
+
+
+def said(name: str) -> StreamName:
+    return StreamName.of(Category.SESSION, name)
+
+
+async def nothing_recorded(command: RecordForgetting) -> None:
+    raise StoreUnavailable("the log is full")
+
+
+async def test_a_subjects_blobs_go_unless_somebody_elses_events_name_them_too(tmp_path: Path) -> None:
+    path, blobs = tmp_path / "log.db", blobs_beside(tmp_path / "log.db")
+    own, shared = await blobs.put(b"own"), await blobs.put(b"shared")
+    async with open_sqlite(path, master=MASTER) as store:
+        await store.append(said("1"), [heard("ann", own, shared)], expected_version=0)
+        await store.append(said("2"), [heard("bob", shared)], expected_version=0)
+        record = recorded_in(store, Stamp("c", 1))
+        done = await Forgetting(store, path, blobs).forget("ann", record, nothing_in_memory)
+        assert done == Forgotten("person:ann", keys=1, streams=1, blobs=1, in_clear=0)
+        assert (await blobs.get(own), await blobs.get(shared)) == (None, b"shared")
+        infos = [(await store.read_events(said(name)))[0].user_info for name in "12"]
+        assert infos == [{}, {"name": SECRET}]
+
+
+async def test_a_forgetting_that_was_cut_short_is_finished_by_doing_it_again(tmp_path: Path) -> None:
+    path, blobs = tmp_path / "log.db", blobs_beside(tmp_path / "log.db")
+    own = await blobs.put(b"own")
+
+    async def lost(streams: Collection[StreamName]) -> None:
+        raise OSError("the power is off")
+
+    async with open_sqlite(path, master=MASTER) as store:
+        await store.append(said("1"), [heard("ann", own)], expected_version=0)
+        record, work = recorded_in(store, Stamp("c", 1)), Forgetting(store, path, blobs)
+        with pytest.raises(StoreUnavailable):
+            await work.forget("ann", nothing_recorded, nothing_in_memory)
+        assert (await store.read_events(said("1")))[0].user_info == {"name": SECRET}, "not on record, so not done"
+        await Index(path, store.opener).level()
+        with pytest.raises(OSError, match="power"):
+            await work.forget("ann", record, lost)
+        assert (await store.read_events(said("1")))[0].user_info == {}
+        again = await work.forget("ann", record, nothing_in_memory)
+        assert again == Forgotten("person:ann", keys=0, streams=1, blobs=0, in_clear=0)
+        on_record = [record.event for record in await store.read_all() if isinstance(record.event, SubjectForgotten)]
+        assert [(event.subject, event.streams, event.blobs) for event in on_record] == [("person:ann", 1, 0)]
+    assert b"4711" not in b"".join(file.read_bytes() for file in _files(tmp_path))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]
+
+
+async def test_a_keys_file_from_before_a_forgetting_brings_nothing_back(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with open_sqlite(path, master=MASTER) as store:
+        await store.append(said("1"), [heard("ann")], expected_version=0)
+        kept = keys_file(path).read_bytes()
+        record = recorded_in(store, Stamp("c", 1))
+        await Forgetting(store, path, blobs_beside(path)).forget("ann", record, nothing_in_memory)
+    keys_file(path).write_bytes(kept)
+    async with open_sqlite(path, master=MASTER) as store:
+        assert (await store.read_events(said("1")))[0].user_info == {}
+
+
+async def test_what_was_recorded_in_clear_is_said_to_stay(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with open_sqlite(path) as store:
+        await store.append(said("1"), [heard("ann")], expected_version=0)
+    async with open_sqlite(path, master=MASTER) as store:
+        record = recorded_in(store, Stamp("c", 1))
+        done = await Forgetting(store, path, blobs_beside(path)).forget("ann", record, nothing_in_memory)
+    assert (done.keys, done.in_clear) == (0, 1)
+
+
+def test_forgetting_without_a_server(store: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = run("forget", "ann", "--store", store)
+    assert (code, err.count("\n"), "write --yes" in err) == (1, 1, True)
+    assert run("forget", "ann", "--yes", "--store", store)[1].startswith("person:ann is forgotten: 1 key destroyed")
+    assert run("forget", "ann", "--yes", "--store", store)[1].startswith("There is no key of person:ann")
+    shown = run("log", "show", "1", "--json", "--store", store)[1]
+    assert "[erased]" in shown
+    assert SECRET not in shown
+    assert run("verify", "--store", store)[0] == 0
+    assert run("check", "--store", store)[0] == 0
+    tail = run("log", "tail", "--json", "--store", store)[1].splitlines()
+    assert [json.loads(line)["event"] for line in tail][1:] == ["audit.subject_forgotten/1"]
+
+
+def test_where_nothing_is_sealed_forgetting_says_why_it_cannot_be(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CALLBOARD_ENCRYPTION_KEY", raising=False)
+
+    async def fill() -> None:
+        async with open_sqlite(tmp_path / "log.db") as plain:
+            await plain.append(said("1"), [heard("ann")], expected_version=0)
+
+    trio.run(fill)
+    code, out, err = run("forget", "ann", "--yes", "--store", f"sqlite:///{tmp_path}/log.db")
+    assert (code, out, err.count("\n"), "CALLBOARD_ENCRYPTION_KEY" in err) == (1, "", 1, True)
+
+
+async def test_over_http_it_takes_an_operator_and_a_sealed_log(keyed: dict[str, str]) -> None:
+    secret = "an-example-of-a-signing-key-with-enough-bytes"
+    jwt_settings = {"CALLBOARD_AUTH": "jwt", "CALLBOARD_JWT_SECRET": secret}
+
+    def by(role: str) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {jwt.encode({'sub': 'olga', 'exp': 2**32, 'roles': [role]}, secret, 'HS256')}"
+        }
+
+    async with serving(**keyed, **jwt_settings) as server:
+        path = "/api/audit/subjects/ann/forget"
+        assert (await server.http.post(path, headers=by("auditor"))).status_code == 403
+        await server.http.post("/api/v2/conversations", json={"topic": SECRET, "user_id": "ann"}, headers=by("client"))
+        told = await server.http.post(path, headers=by("operator"))
+        assert told.json() == {"subject": "person:ann", "keys": 1, "streams": 1, "blobs": 0, "in_clear": 0}
+        found = await server.http.get(
+            "/api/audit/events?event=audit.subject_forgotten", headers=by("auditor"), follow_redirects=True
+        )
+        assert [entry["principal"] for entry in found.json()["entries"]] == ["olga"]
+    async with serving() as in_memory:
+        refused = await in_memory.http.post(path)
+        assert (refused.status_code, "CALLBOARD_ENCRYPTION_KEY" in refused.text) == (409, True)

@@ -22,16 +22,19 @@ from core.identifiers import Category, StreamName
 from core.messages import Decision, Stamp
 from core.ports import EventStore, StoreUnavailable
 from eventstore.catalog import COMMANDS, EVENTS
+from eventstore.ciphers import Cipher
+from eventstore.codec import events
 from eventstore.fields import EACH, changed, tree_of
 from eventstore.keyring import KeyRing, SubjectKey, WrongMasterKey
 from eventstore.masterkey import BadMasterKey, MasterKey, make_master_key, read_master_key
 from eventstore.opening import open_sqlite, open_sqlite_read_only
 from eventstore.personal import IMPERSONAL_COMMANDS, IMPERSONAL_EVENTS, PERSONAL_COMMANDS, PERSONAL_EVENTS
-from eventstore.sealing import ERASED, Cipher, Vault
+from eventstore.sealing import ERASED, Vault
 from eventstore.sqlite import SQLiteStore
 from eventstore.subjects import owner, subject_named
 from eventstore.unlocking import keys_file
 from tests.eventstore.logs import assert_chained, raw, stream, texts
+from tests.eventstore.test_catalog import DECIDERS, GOLDEN
 
 MASTER, OTHER = MasterKey(bytes(range(32))), MasterKey(bytes(32))
 EMPTY: tuple[Any, ...] = (None, "", [], {})
@@ -140,6 +143,20 @@ def test_a_value_with_another_shape_than_declared_stays_as_it_is() -> None:
     tree = tree_of(["a.[].b"])
     for other in (b'{"a":3}', b'{"a":{"b":1}}', b"[]", b'"a"'):
         assert changed(other, tree, lambda at, value: b'"?"') == other  # a Change
+
+
+@pytest.mark.parametrize("name", sorted(PERSONAL_EVENTS))
+def test_every_kind_of_event_is_folded_when_it_was_forgotten(name: str) -> None:
+    """And whatever of it is personal reads as what stands for its type."""
+    cipher, tree = Cipher(SubjectKey("a key", bytes(32))), tree_of(PERSONAL_EVENTS[name])
+    before = (GOLDEN / f"{name.replace('/', '@')}.json").read_bytes().strip()
+    sealed = changed(before, tree, cipher.seal)
+    erased = changed(sealed, tree, lambda _, value: ERASED[json.decode(value)["is"]] if b"sealed" in value else value)
+    assert sealed != before, "an example has something personal"
+    event = events.decode(name, erased)
+    decider = DECIDERS.get(name.split(".")[0])
+    if decider is not None:
+        decider.wanted(decider.fold(decider.initial, (event, event)))
 
 
 # --- the log ----------------------------------------------------------------------------------------------------

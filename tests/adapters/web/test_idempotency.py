@@ -27,7 +27,8 @@ CHANGING: dict[tuple[str, str], Any] = {
     ("POST", "/api/test/conversations/<id>/speech"): {"text": "Hello world"},
     ("POST", "/webhook"): {"event": "call_started", "call": {"call_id": "c1"}},
 }
-CHANGES_NOTHING = {("POST", "/token")}
+CHANGES_NOTHING = {("POST", "/token"), ("POST", "/api/audit/subjects/<id>/forget")}
+"""Nothing that a second time could do again: what is forgotten is forgotten, with a key or without."""
 MOMENTARY = {"timestamp", "processing_time_ms", "success", "current_state", "websocket_updates"}
 """What an answer says of its own moment."""
 Answers = dict[tuple[str, str], Any]

@@ -1,0 +1,104 @@
+"""What has to go when a data subject is to be forgotten: which streams, which keys, which bytes beside the log.
+
+To be found before the keys are destroyed, as much of it is in what they seal. Blocks; for threads.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from core.identifiers import StreamName
+from eventstore.index import as_text
+from eventstore.personal import NAMES_BLOBS, OWNERS, SHARED
+from eventstore.recorder import TABLE
+from eventstore.sealing import Vault, has_clear_text
+from eventstore.subjects import PERSON, STREAM, First, is_shared, owner
+from eventstore.uris import reading_uri
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+_FIRST = f"SELECT topic, state, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
+_ROWS = f"SELECT originator_id, originator_version, topic, state, command FROM {TABLE} WHERE "
+
+
+class Remains(Struct, frozen=True):
+    """What there is of a subject. `streams` are its own; `blobs` are digests that nobody else's events name.
+
+    `in_clear`: events of it that were recorded before there was encryption, whose text no forgetting reaches.
+    """
+
+    subject: str
+    key_ids: tuple[str, ...]
+    streams: tuple[StreamName, ...]
+    blobs: tuple[str, ...]
+    in_clear: int
+
+
+def remains(path: Path, vault: Vault, subject: str) -> Remains:
+    """What there is of the subject in the log at `path` and its keys. Raises sqlite3.Error, Undecodable."""
+    with closing(sqlite3.connect(reading_uri(path), uri=True)) as connection:
+        streams = tuple(sorted(_streams(connection, subject)))
+        blobs, in_clear = _looked_through(connection, vault, streams)
+        blobs -= _named_by_others(connection, vault, streams) if blobs else set()
+        spoken = _spoken_in_clear(connection, subject)
+    return Remains(
+        subject, vault.ring.ids_of(subject), tuple(map(StreamName, streams)), tuple(sorted(blobs)), in_clear + spoken
+    )
+
+
+def _streams(connection: sqlite3.Connection, subject: str) -> Iterator[str]:
+    """The streams that are the subject's own."""
+    for stream in set(_candidates(connection, subject)):
+        first: First | None = connection.execute(_FIRST, (stream,)).fetchone()
+        if first is not None and owner(stream, first) == subject and not is_shared(stream):
+            yield stream
+
+
+def _candidates(connection: sqlite3.Connection, subject: str) -> Iterator[str]:
+    if subject.startswith(STREAM):
+        yield subject.removeprefix(STREAM)
+        return
+    person = subject.removeprefix(PERSON)
+    query = f"SELECT originator_id FROM {TABLE} WHERE principal = ? AND originator_version = 1"
+    yield from (stream for (stream,) in connection.execute(query, (person,)))
+    query = f"SELECT originator_id FROM {TABLE} WHERE topic = ? AND JSON_EXTRACT(state, ?) = ?"
+    for name, field in OWNERS.items():
+        yield from (stream for (stream,) in connection.execute(query, (name, f"$.{field}", person)))
+
+
+def _looked_through(connection: sqlite3.Connection, vault: Vault, streams: Collection[str]) -> tuple[set[str], int]:
+    """The digests in these streams, and how many of their events are in clear."""
+    digests, in_clear = set[str](), 0
+    for stream in streams:
+        for row in connection.execute(_ROWS + "originator_id = ?", (stream,)):
+            digests |= _digests(vault, *row)
+            in_clear += has_clear_text(*row[2:])
+    return digests, in_clear
+
+
+def _named_by_others(connection: sqlite3.Connection, vault: Vault, streams: Collection[str]) -> set[str]:
+    named, own = set[str](), set(streams)
+    for name in NAMES_BLOBS:
+        for row in connection.execute(_ROWS + "topic = ?", (name,)):
+            if row[0] not in own:
+                named |= _digests(vault, *row)
+    return named
+
+
+def _digests(vault: Vault, stream: str, version: int, name: str, state: str, command: str | None) -> set[str]:
+    texts = as_text(vault.event(stream, version, name, state)), as_text(vault.command(stream, version, command))
+    return {digest for text in texts for digest in _DIGEST.findall(text)}
+
+
+def _spoken_in_clear(connection: sqlite3.Connection, subject: str) -> int:
+    """How many events of a person in streams of many are in clear."""
+    if not subject.startswith(PERSON):
+        return 0
+    rows = connection.execute(_ROWS + "principal = ?", (subject.removeprefix(PERSON),))
+    return sum(has_clear_text(*row[2:]) for row in rows if row[0].partition("-")[0] in SHARED)
