@@ -59,17 +59,18 @@ def log_line(record: Recorded, name: str) -> Text:
     return line
 
 
-def tell(records: Sequence[Recorded], decider: AnyDecider) -> Group:
-    """The whole story of one stream."""
+def tell(records: Sequence[Recorded], decider: AnyDecider, *, states: bool = True) -> Group:
+    """The whole story of one stream; with `states`, what each event changed beside what it says."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name, more in (("event", {"justify": "right"}), ("time", {}), ("after", {"justify": "right"})):
-        table.add_column(name, style="dim", no_wrap=True, **more)  # type: ignore[arg-type]  # a name of its own each
+    for name in ("event", "time", "after"):
+        table.add_column(name, style="dim", no_wrap=True, justify="left" if name == "time" else "right")
     table.add_column("who", no_wrap=True)
     table.add_column("what", ratio=3, overflow="fold")
-    table.add_column("state", style="dim", ratio=2, overflow="fold")
+    if states:
+        table.add_column("state", style="dim", ratio=2, overflow="fold")
     for row in Teller(decider).rows(records):
-        times = clock_time(row.time), _elapsed(row.after)
-        table.add_row(_numbers(row), *times, _named(row.who), row.what, Text("; ".join(row.changes)))
+        changes = [Text("; ".join(row.changes))] if states else []
+        table.add_row(_numbers(row), clock_time(row.time), _elapsed(row.after), _named(row.who), row.what, *changes)
     return Group(heading(records, decider), table)
 
 

@@ -182,7 +182,7 @@ class Story:
         for name, device in (("phone", self._phone), ("laptop", self._laptop)):
             self._compare(name, device, records)
         self._stage.scene(f"callboard replay {stream[:26]}…")
-        self._console.print(timeline.tell(records, conversation))
+        self._console.print(timeline.tell(records, conversation, states=False))
         self._stage.scene("callboard replay, of the others")
         for trace, events in left:
             expect(trace.holds(events), f"{trace.stream} has {trace.promise}")
