@@ -15,6 +15,7 @@ import trio
 from core.identifiers import Category, StreamName
 from core.messages import Decision
 from core.session import Media, MediaKind, MediaReceived
+from eventstore import copying
 from eventstore.backups import BLOBS, CHECKPOINTS, KEYS, LOG, MANIFEST, NotKept, beside, read_manifest
 from eventstore.catalog import EVENTS
 from eventstore.inspection import BLOBS_OF
@@ -104,7 +105,21 @@ def test_the_keys_are_in_it_only_when_they_are_asked_for(log: Path, folder: Path
     assert beside(again / LOG, KEYS).stat().st_mode & 0o777 == 0o600
 
 
-async def test_a_backup_while_others_write_is_the_log_of_one_moment(tmp_path: Path, folder: Path) -> None:
+class Forward:
+    """Hears how far it is: nothing may begin anew, or on a busy log it would for ever."""
+
+    def __init__(self) -> None:
+        self._reached: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        assert self._reached.get(what, 0) <= done <= total
+        self._reached[what] = done
+
+
+async def test_a_backup_while_others_write_is_the_log_of_one_moment(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "PIECE", 2)
     path = tmp_path / "log.db"
     async with open_sqlite(path, apart=True) as store, trio.open_nursery() as writing:
         await say(store, stream(0), "first" * 10_000)
@@ -117,7 +132,7 @@ async def test_a_backup_while_others_write_is_the_log_of_one_moment(tmp_path: Pa
         with trio.fail_after(PATIENCE):
             for number in range(5):
                 at, to = store.head, folder.with_name(f"number {number}")
-                manifest = await trio.to_thread.run_sync(partial(backed_up, path, to))
+                manifest = await trio.to_thread.run_sync(partial(backed_up, path, to, tell=Forward()))
                 assert at <= manifest.events <= store.head
                 assert rows(to / LOG) == rows(path)[: manifest.events]
         assert store.head > 5, "somebody wrote meanwhile"
@@ -198,6 +213,14 @@ def test_whoever_is_killed_while_backing_up_leaves_a_whole_backup_or_none(log: P
             step()
         assert names_in(folder.parent) == [folder.name], "of the attempt before nothing is left"
     assert len(lines) > 60
+
+
+def test_nothing_of_an_attempt_that_was_killed_gets_into_the_next(log: Path, folder: Path) -> None:
+    left = folder.with_name(".nightly.partial") / "left"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"from before")
+    assert "left" not in backed_up(log, folder).files
+    assert "left" not in names_in(folder)
 
 
 def test_of_two_at_one_time_the_second_is_refused(log: Path, folder: Path) -> None:

@@ -187,8 +187,11 @@ def served(tmp_path: Path) -> Path:
     return log
 
 
-def test_a_copy_put_back_by_hand_gets_another_epoch(served: Path) -> None:
+@pytest.mark.parametrize("torn", [b"", b'{"size":9,"che'])
+def test_a_copy_put_back_by_hand_gets_another_epoch(served: Path, torn: bytes) -> None:
     before = epoch(served)
+    with beside(served, CHECKPOINTS).open("ab") as file:
+        file.write(torn)  # a server was killed while it wrote this
     shutil.copy(f"{served}.copy", served)
     after = trio.run(_look, served)
     assert after != before
