@@ -31,7 +31,7 @@ from adapters.playback import (
     whole,
 )  # fmt: skip
 from adapters.records import as_object, iso
-from adapters.replaying import Audience, Client, Ended, Sent, Shown, WideAudience, hears_others, spoken
+from adapters.replaying import Audience, Client, Ended, Sent, Shown, WideAudience, forked_at, hears_others, spoken
 from adapters.setting_values import StoreAddress
 from adapters.telling.words import shorten
 from core.dialect import Reach
@@ -190,11 +190,12 @@ async def _play_stream(
     head, records, pace = store.head, await whole(store, stream), Pace(wanted.speed)
     if page.asked.client is not None:
         page.client = Client(page.asked.client, stream, page.asked.since, records)
-    audience, rehearsal = begin(), begin()
+    audience, rehearsal, own = begin(), begin(), forked_at(records)
 
     def take(record: Recorded) -> None:
         if record.stream != stream or record.version > audience.version:
-            page.show(audience.take(record), record)
+            shown = list(audience.take(record))
+            page.show(shown if record.stream != stream or record.version > own else (), record)
 
     if hears_others(rehearsal, records):
         head = await play_log(store, records[0].position - 1, take, pace)

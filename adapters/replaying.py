@@ -23,8 +23,8 @@ from msgspec import Struct
 from actors.topic import is_for
 from adapters.dialects import references
 from adapters.setting_values import Unusable
-from core.call import SocketConnected, SocketDisconnected
-from core.conversation import ClientJoined, ClientLeft
+from core.call import CallForked, SocketConnected, SocketDisconnected
+from core.conversation import ClientJoined, ClientLeft, ConversationForked
 from core.decider import AnyDecider, CommandRejected
 from core.dialect import Close, Connection, Dialect, Endpoint, Handshake, Listen, Output, Reach, Tell, Tune, Write
 from core.identifiers import StreamName
@@ -32,6 +32,8 @@ from core.messages import Accepted, Recorded, Refused
 from core.session import DeviceJoined, DeviceLeft
 
 JOINED = ClientJoined | DeviceJoined | SocketConnected
+FORKED = ConversationForked | CallForked
+"""Behind what another stream's clients were sent; nobody was sent that as this stream's."""
 LEFT = ClientLeft | DeviceLeft | SocketDisconnected
 
 UNUSED = "unused"
@@ -125,6 +127,8 @@ class Audience:
         elif isinstance(record.event, LEFT):
             self._tuned.pop(record.event.connection_id, None)
             self._connections.pop(record.event.connection_id, None)
+        elif isinstance(record.event, FORKED):
+            self._tuned, self._connections = {}, {}
         elif isinstance(record.event, CommandRejected):
             yield from self._refuse(record, record.event)
         if frame is not None:
@@ -196,6 +200,11 @@ def _telling(outputs: Iterable[Output]) -> Tell:
     return [output for output in outputs if isinstance(output, Tell)][-1]
 
 
+def forked_at(records: Iterable[Recorded]) -> int:
+    """The version up to which a stream's past is a copy of another's, 0 for a stream of its own."""
+    return max((record.version for record in records if isinstance(record.event, FORKED)), default=0)
+
+
 def hears_others(audience: Audience, records: Iterable[Recorded]) -> bool:
     """Whether this audience, to be given these records of its stream, ever hears a wide topic too."""
     heard = False
@@ -242,7 +251,7 @@ class Client:
     def note(self, record: Recorded) -> None:
         """All that was sent of the record has been asked for."""
         self._enter(record)
-        if self._is_own(record, LEFT):
+        if self._is_own(record, LEFT) or (record.stream == self._stream and isinstance(record.event, FORKED)):
             self.is_in = False
 
     def _enter(self, record: Recorded) -> None:
