@@ -73,20 +73,27 @@ class FileDesk:
         return count, complete
 
     async def _record(self, note: NoteAccess) -> None:
-        try:
-            await record(self._address, note)
-        except StoreUnavailable as fault:
-            self._warn(f"this reading is not recorded in the log ({fault}); what its server is asked with --server is")
+        await recorded(self._address, note, self._warn)
 
 
-async def record(address: StoreAddress, note: NoteAccess) -> None:
-    """Make it durable that somebody at this machine is about to be told. Raises StoreUnavailable."""
+async def recorded(address: StoreAddress, note: NoteAccess, warn: Callable[[str], None]) -> str | None:
+    """The event that says that somebody at this machine is about to be told; None and a warning where none can."""
+    try:
+        return await record(address, note)
+    except StoreUnavailable as fault:
+        warn(f"this reading is not recorded in the log ({fault}); what its server is asked with --server is")
+        return None
+
+
+async def record(address: StoreAddress, note: NoteAccess) -> str:
+    """Make it durable that somebody at this machine is about to be told. Returns the event. Raises StoreUnavailable."""
     async with bootstrap.open_store(address, key_file_named(), apart=False) as store:
         now = time.time_ns() // 1000
         stamp = Stamp(str(uuid.uuid4()), now, principal=getpass.getuser(), origin=ORIGIN)
         told = await store.read_events(stream_at(now))
         events = decide(audit.fold(audit.initial, told), note)
         await store.append(stream_at(now), [Decision(stamp, note, events)], expected_version=len(told))
+        return f"{stream_at(now)}@{len(told) + len(events)}"
 
 
 @asynccontextmanager
@@ -158,10 +165,14 @@ def _detail(body: Any) -> str:
 @asynccontextmanager
 async def at_server(server: str, token: str | None) -> AsyncIterator[Desk]:
     """The desk at a server with this URL. Raises StoreUnavailable."""
+    async with web_client(server, token) as http:
+        yield ServerDesk(http)
+
+
+def web_client(server: str, token: str | None) -> httpx.AsyncClient:
+    """Who speaks with a server. Raises StoreUnavailable."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        http = httpx.AsyncClient(base_url=server, headers=headers, timeout=PATIENCE)
+        return httpx.AsyncClient(base_url=server, headers=headers, timeout=PATIENCE)
     except (httpx.InvalidURL, UnicodeError, ValueError):
         raise StoreUnavailable("--server or --token: that is none; write http://HOST:PORT and a token") from None
-    async with http:
-        yield ServerDesk(http)

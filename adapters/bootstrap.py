@@ -51,6 +51,7 @@ from adapters.thread_updates import ThreadUpdates
 from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
 from adapters.web.audit import audit_blueprint
+from adapters.web.audit_export import Place, audit_export_blueprint
 from adapters.web.auth import Door, OpenDoor, TokenDoor
 from adapters.web.causes import causes_blueprint
 from adapters.web.forgetting import forgetting_blueprint
@@ -223,6 +224,8 @@ def assemble(
     more, web = [tokens, labels_blueprint(blobs), webhook], web_settings(settings, model)
     app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
     app.register_blueprint(audit_blueprint(system, audit_log(settings.store.path, system.store)))
+    place = None if settings.store.path is None else Place(settings.store.path, settings.encryption_key)
+    app.register_blueprint(audit_export_blueprint(system, place))
     app.register_blueprint(causes_blueprint(system, audit_log(settings.store.path, system.store)))
     forgetting = Forgetting(system.store, settings.store.path, blobs)
     app.register_blueprint(forgetting_blueprint(system, forgetting, sockets_of(app).recollection.forget))

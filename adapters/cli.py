@@ -26,6 +26,7 @@ from adapters import history, logs
 from adapters.cli_ask import NotAsked, ask
 from adapters.cli_audit import audit_app
 from adapters.cli_check import check
+from adapters.cli_export import export
 from adapters.cli_forget import forget
 from adapters.cli_keeping import backup, restore
 from adapters.cli_keys import keys_app
@@ -56,6 +57,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(proof_app, name="proof")
 app.add_typer(reference_app, name="reference")
 app.add_typer(audit_app, name="audit")
+audit_app.command("export")(export)
 
 log = structlog.get_logger("callboard")
 

@@ -163,17 +163,13 @@ async def _desk(store: str, server: str | None, token: str | None) -> AsyncItera
     from adapters import audit_desk
 
     if server is not None:
-        try:
-            url = parse_web_url(server)
-        except Unusable as fault:
-            raise Unusable(f"--server: {fault}") from None
-        async with audit_desk.at_server(url, token) as desk:
+        async with audit_desk.at_server(server_named(server), token) as desk:
             yield desk
         return
     columns = TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         tell = partial(_advance, bar, bar.add_task("", total=None))
-        async with audit_desk.at_file(address(store), _warn, tell) as desk:
+        async with audit_desk.at_file(address(store), warn, tell) as desk:
             bar.stop()
             yield desk
 
@@ -182,7 +178,16 @@ def _advance(bar: Progress, task: Any, position: int, head: int) -> None:
     bar.update(task, completed=position, total=head)
 
 
-def _warn(what: str) -> None:
+def server_named(text: str) -> str:
+    """The URL in --server. Raises Unusable."""
+    try:
+        return parse_web_url(text)
+    except Unusable as fault:
+        raise Unusable(f"--server: {fault}") from None
+
+
+def warn(what: str) -> None:
+    """Tell on stderr what does not keep the work from being done."""
     typer.echo(f"callboard: {what}", err=True)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import jwt
 import pytest
+from quart import Response
 from quart import typing as quart_typing
 
 from actors.system import System, open_system
@@ -44,10 +45,19 @@ class Office:
 
     async def ask(self, path: str = EVENTS, who: str = "ada", role: str = "auditor", **query: Any) -> tuple[int, Any]:
         """Status and body of the answer."""
+        answer = await self.get(path, who, role, **query)
+        return answer.status_code, await answer.get_json()
+
+    async def get(
+        self, path: str, who: str = "ada", role: str = "auditor", *, method: str = "GET", **query: Any
+    ) -> Response:
+        """The answer."""
         token = jwt.encode({"sub": who, "roles": [role]}, SECRET, ALGORITHM)
         headers = {"Authorization": f"Bearer {token}", "Host": "127.0.0.1", "X-Request-ID": "request-7"}
-        answer = await self.http.get(path, headers=headers, query_string=query)
-        return answer.status_code, await answer.get_json()
+        ask = self.http.head if method == "HEAD" else self.http.get
+        answer = await ask(path, headers=headers, query_string=query)
+        assert isinstance(answer, Response)
+        return answer
 
     async def told(self, path: str = EVENTS, **query: Any) -> Any:
         status, body = await self.ask(path, **query)
