@@ -28,11 +28,12 @@ from core.views import Board
 
 @dataclass(frozen=True, slots=True)
 class SystemSettings:
-    """`passivate_after` and `graceful_timeout` in seconds."""
+    """`passivate_after` and `graceful_timeout` in seconds. `resumes`: streams where work was cut off are woken."""
 
     mailbox: int = 256
     passivate_after: float = 300.0
     graceful_timeout: float = 5.0
+    resumes: bool = True
     backoff: Backoff = field(default=Backoff(lambda: 0.5))
 
 
@@ -205,7 +206,8 @@ async def open_system(
         nursery.start_soon(follow, store, store.head, system.show, settings.backoff)
         nursery.start_soon(keeper.keep)
         nursery.start_soon(system.directory.passivate_idle, settings.passivate_after)
-        nursery.start_soon(system.resume_outstanding)
+        if settings.resumes:
+            nursery.start_soon(system.resume_outstanding)
         try:
             yield system
         finally:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import random
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -35,8 +33,8 @@ from adapters.gateways.calls import call_performers
 from adapters.gateways.embedded_carrier import EmbeddedCarrier
 from adapters.gateways.forecast import OpenMeteo
 from adapters.gateways.http_carrier import HTTPCarrier
-from adapters.gateways.language_model import OpenAIModel
-from adapters.gateways.model_choice import MissingModel, Named
+from adapters.gateways.models import language_model as language_model
+from adapters.gateways.models import models_of
 from adapters.gateways.offline_partner import OfflinePartner
 from adapters.gateways.scripted_forecast import ScriptedForecast
 from adapters.gateways.sessions import session_performers
@@ -55,6 +53,7 @@ from adapters.web.audit_export import Place, audit_export_blueprint
 from adapters.web.auth import Door, OpenDoor, TokenDoor
 from adapters.web.causes import causes_blueprint
 from adapters.web.forgetting import forgetting_blueprint
+from adapters.web.forks import forks_blueprint
 from adapters.web.labels import labels_blueprint
 from adapters.web.retell import retell_blueprint
 from adapters.web.streams import streams_blueprint
@@ -107,31 +106,6 @@ async def open_history(address: StoreAddress) -> AsyncIterator[SQLiteStore]:
         yield store
 
 
-def language_model(settings: Settings) -> LanguageModel:
-    """The model that is configured; without a key the offline partner. Raises BadSetting."""
-    if settings.openai_api_key is None:
-        return OfflinePartner()
-    if importlib.util.find_spec("openai") is None:
-        raise BadSetting(("OPENAI_API_KEY: the package openai is not installed; pip install 'callboard[openai]'",))
-    key, model = settings.openai_api_key.reveal(), settings.openai_model
-    if settings.openai_base_url is None:
-        return OpenAIModel(key, model=model)
-    return OpenAIModel(key, settings.openai_base_url, model)
-
-
-def models_of(settings: Settings) -> Named:
-    """The models that forks may name: the offline partner, and with a key all of the API that is configured."""
-
-    def named(name: str) -> LanguageModel:
-        if name == OfflinePartner().name:
-            return OfflinePartner()
-        if settings.openai_api_key is None:
-            return MissingModel(name, f"there is no language model {name[:80]!r} without OPENAI_API_KEY")
-        return language_model(replace(settings, openai_model=name))
-
-    return named
-
-
 def blob_store(settings: Settings) -> FileBlobs | MemoryBlobs:
     """A folder beside the log; in memory where the log is."""
     return MemoryBlobs() if settings.store.path is None else blobs_beside(settings.store.path)
@@ -170,6 +144,16 @@ def performers(
     }
 
 
+def actors_over(
+    store: EventStore, perform: Mapping[type, Perform], settings: SystemSettings | None = None
+) -> AbstractAsyncContextManager[System]:
+    """The actors of a log, by this machine's clock."""
+    clock, identifiers = SystemClock(), TimeOrderedIdentifiers()
+    return open_system(
+        store, deciders=DECIDERS, performers=perform, clock=clock, identifiers=identifiers, settings=settings
+    )
+
+
 @asynccontextmanager
 async def open_callboard(settings: Settings, model: LanguageModel, blobs: BlobStore) -> AsyncIterator[System]:
     """The log and the actors, running. Raises StoreUnavailable."""
@@ -184,13 +168,8 @@ async def open_callboard(settings: Settings, model: LanguageModel, blobs: BlobSt
         open_store(settings.store, settings.encryption_key) as store,
         checkpoints_kept(settings, store, SystemClock()),
         open_transcriber(settings) as transcriber,
-        open_system(
-            store,
-            deciders=DECIDERS,
-            performers=performers(settings, model, transcriber, blobs, lambda: running[0].boot),
-            clock=SystemClock(),
-            identifiers=TimeOrderedIdentifiers(),
-            settings=system_settings,
+        actors_over(
+            store, performers(settings, model, transcriber, blobs, lambda: running[0].boot), system_settings
         ) as system,
         trio.open_nursery() as nursery,
     ):
@@ -229,6 +208,7 @@ def assemble(
     app.register_blueprint(causes_blueprint(system, audit_log(settings.store.path, system.store)))
     forgetting = Forgetting(system.store, settings.store.path, blobs)
     app.register_blueprint(forgetting_blueprint(system, forgetting, sockets_of(app).recollection.forget))
+    app.register_blueprint(forks_blueprint(system))
     app.register_blueprint(streams_blueprint(system, lambda: sockets_of(app).sessions("streams")))
     return app
 
@@ -236,9 +216,7 @@ def assemble(
 @asynccontextmanager
 async def open_unserved(settings: Settings) -> AsyncIterator[QuartTrio]:
     """The same, to be looked at: its log is empty and in memory, and its actors have nobody who does what they want."""
-    clock, identifiers = SystemClock(), TimeOrderedIdentifiers()
-    store = MemoryStore(epoch="unserved")
-    async with open_system(store, deciders=DECIDERS, performers={}, clock=clock, identifiers=identifiers) as system:
+    async with actors_over(MemoryStore(epoch="unserved"), {}) as system:
         yield assemble(settings, system, OfflinePartner(), MemoryBlobs())
 
 

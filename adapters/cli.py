@@ -28,6 +28,7 @@ from adapters.cli_audit import audit_app
 from adapters.cli_check import check
 from adapters.cli_export import export
 from adapters.cli_forget import forget
+from adapters.cli_fork import compare, fork
 from adapters.cli_keeping import backup, restore
 from adapters.cli_keys import keys_app
 from adapters.cli_options import DEFAULT_STORE, WIDTH, AsJSON, Store, Stream, address, out
@@ -236,6 +237,8 @@ app.command()(replay)
 app.command()(why)
 app.command()(verify)
 app.command()(check)
+app.command()(fork)
+app.command()(compare)
 app.command()(forget)
 app.command()(backup)
 app.command()(restore)

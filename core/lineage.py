@@ -14,11 +14,12 @@ Forked = ConversationForked | CallForked
 def is_copy(record: Recorded) -> bool:
     """Whether it happened elsewhere: in the stream that this one was forked from, or one that was forked from.
 
-    A copy is caused by the event it was copied from. All else that is caused by an event of its own kind of stream is
-    caused in its own stream.
+    A copy is caused by an event of another stream of its kind, the one it was copied from, and has no command id. What
+    a fork is told because it was said in its source has the same cause, but a command id.
     """
     cause = (record.stamp.causation_id or "").rpartition("@")[0]
-    return cause != record.stream and cause.startswith(f"{record.stream.category}-")
+    is_foreign = cause != record.stream and cause.startswith(f"{record.stream.category}-")
+    return is_foreign and record.stamp.command_id is None
 
 
 def lineage(records: Iterable[Recorded]) -> tuple[Recorded, Forked] | None:

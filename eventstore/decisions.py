@@ -43,7 +43,9 @@ def streams(path: Path) -> list[tuple[str, int]]:
         return connection.execute(query).fetchall()
 
 
-def decisions(connection: sqlite3.Connection | sqlite3.Cursor, stream: str, opener: Opener | None = None) -> Iterator[Group]:
+def decisions(
+    connection: sqlite3.Connection | sqlite3.Cursor, stream: str, opener: Opener | None = None
+) -> Iterator[Group]:
     """The stream's decisions in their order, read as they are asked for. Raises Unreadable.
 
     From the first one on of which anything was forgotten there are no commands: they cannot be decided again.

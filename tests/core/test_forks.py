@@ -94,6 +94,8 @@ def test_copies_are_told_from_what_happened_here() -> None:
     assert is_copy(recorded("conversation-b", 1, OPENED, "conversation-a@1"))
     assert not is_copy(recorded("conversation-b", 1, OPENED))
     assert not is_copy(recorded("conversation-b", 3, FORKED, "conversation-b@2"))
+    said_again = Stamp("c", 1, "key", "conversation-a@7")
+    assert not is_copy(Recorded(4, StreamName("conversation-b"), 4, OPENED, said_again))
     assert not is_copy(recorded("channel-news", 3, object(), "conversation-b@2"))
 
 

@@ -60,7 +60,7 @@ class Thread:
             self.decide(EndConversation())
         return self.decide(command)
 
-    async def answer(self, model: LanguageModel, forecast: Forecast | None = None, **settings: float) -> list[Any]:
+    async def answer(self, model: LanguageModel, forecast: Forecast | None = None, **settings: Any) -> list[Any]:
         [perform] = assistant_performers(model, forecast or ScriptedForecast(), **settings).values()
         await perform(DraftReply("r1"), self.state, self.tell)
         return self.told

@@ -57,9 +57,7 @@ class Stage:
         await trio.sleep(self.delay)
         return self.decide(command)
 
-    async def perform(
-        self, model: ScriptedModel, tell: Tell | None = None, **settings: float
-    ) -> list[tuple[float, Any]]:
+    async def perform(self, model: ScriptedModel, tell: Tell | None = None, **settings: Any) -> list[tuple[float, Any]]:
         self.began = self.clock.current_time()
         await draft_reply(model, **settings)(DraftReply("r1"), self.state, tell or self.tell)
         return self.told

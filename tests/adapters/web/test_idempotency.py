@@ -13,6 +13,7 @@ from adapters.config import from_environment
 from tests.adapters.whole import Whole, serving
 
 MIGRATE = "/api/v2/conversations/migrate"
+FORK, CONTINUE = (f"/api/audit/streams/<id>/{what}" for what in ("fork", "continue"))
 CHANGING: dict[tuple[str, str], Any] = {
     ("POST", "/api/v2/conversations"): {},
     ("POST", "/api/v2/conversations/<id>/messages"): {"content": "Hello"},
@@ -25,6 +26,8 @@ CHANGING: dict[tuple[str, str], Any] = {
     ("POST", "/api/test/conversations"): {},
     ("POST", "/api/test/conversations/<id>/message"): {"content": "Hello"},
     ("POST", "/api/test/conversations/<id>/speech"): {"text": "Hello world"},
+    ("POST", FORK): {"at": 1},
+    ("POST", CONTINUE): {},
     ("POST", "/webhook"): {"event": "call_started", "call": {"call_id": "c1"}},
 }
 CHANGES_NOTHING = {("POST", "/token"), ("POST", "/api/audit/subjects/<id>/forget")}
@@ -54,11 +57,21 @@ async def ask_all(
     return answers, end[1]
 
 
+async def forked(server: Whole, id: str) -> str:
+    """A fork of the conversation, which went on with two messages."""
+    for content in ("Hello", "Good-bye"):
+        await server.http.post(f"/api/v2/conversations/{id}/messages", json={"content": content})
+    answer = await server.http.post(f"/api/audit/streams/conversation-{id}/fork", json={"at": 1})
+    return str(answer.json()["stream"])
+
+
 async def test_what_is_sent_again_with_its_key_changes_nothing() -> None:
     async with serving() as server:
         legacy = (await server.http.post("/api/conversation", json={"message": "Hi"})).json()["session_id"]
         bodies = {**CHANGING, ("POST", MIGRATE): {"session_id": legacy}}
         id_of = {route: await server.opened() for route in bodies}
+        id_of["POST", FORK] = f"conversation-{id_of['POST', FORK]}"
+        id_of["POST", CONTINUE] = await forked(server, id_of["POST", CONTINUE])
         first, again = [await ask_all(server, bodies, id_of) for _ in range(2)]
         assert first == again
 
