@@ -170,8 +170,8 @@ NAMES_BLOBS = ("session.media_received/1", "session.transcription_requested/1", 
 OWNERS: Mapping[str, str] = {"conversation.opened/1": "user_id", "session.opened/1": "user"}
 """The first events that name the person whose stream it is, and the field that does."""
 
-NOBODY = frozenset({"", "anonymous", "system", "retell"})
-"""Principals that are no people: who brought no token, effects, and the voice platform."""
+NOBODY = frozenset({"", "anonymous", "everybody", "system", "retell"})
+"""Names that are no person's: who brought no token, whom sessions of streams are open to, effects, the platform."""
 
 SHARED = frozenset({"channel"})
 """Categories whose streams many speak in: each event is of who caused it, not of who opened the stream."""

@@ -247,7 +247,7 @@ def test_a_stream_is_its_users_else_its_first_principals_else_its_own() -> None:
 
     assert whose("ann", "shop") == "person:ann"
     assert whose(None, "bob") == "person:bob"
-    for nobody in ("anonymous", "system", "retell"):
+    for nobody in ("anonymous", "everybody", "system", "retell"):
         assert whose(None, nobody) == whose(nobody, nobody) == "stream:conversation-1"
 
 
