@@ -91,6 +91,8 @@ def _tell_of_keys(log: Path, restored: Restored) -> None:
         out.print(f"The keys in {beside(log, KEYS).name} were there, and stay.")
     elif restored.keys == "backup":
         _warn("the keys are as old as the backup: see that what was forgotten since is forgotten again")
+    elif restored.keys == "missing":
+        _warn(f"its sealed text cannot be read before its keys are there: copy them to {beside(log, KEYS)}")
 
 
 def _warn_of_lost_blobs(manifest: Manifest) -> None:

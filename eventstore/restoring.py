@@ -30,12 +30,13 @@ from eventstore.backups import (
 from eventstore.inspection import inspect
 from eventstore.keeping import expect, expect_blobs, expect_log
 from eventstore.locking import take_lock
+from eventstore.recorder import IDENTITY
 from eventstore.renewal import renew
 
 
 class Restored(Struct, frozen=True):
     """What was restored. `keys` says where the keys of sealed text are from: "backup", "place" (they were there and
-    stay), or "" (there are none)."""
+    stay), "missing" (the log has sealed text, and they are not there), or "" (it has none)."""
 
     manifest: Manifest
     epoch: str
@@ -70,7 +71,7 @@ def _restored(folder: Path, manifest: Manifest, place: Path, path: Path, tell: T
     expect_log(folder, inspect(place, tell), manifest)
     _restore_blobs(folder, manifest, beside(path, BLOBS), tell)
     epoch = _renewed(place, manifest)
-    keys = _restore_keys(folder, manifest, beside(path, KEYS))
+    keys = _restore_keys(folder, manifest, beside(path, KEYS)) or ("missing" if _is_sealed(place) else "")
     if beside(source, CHECKPOINTS).exists():
         _put(folder, manifest, CHECKPOINTS, beside(path, CHECKPOINTS))
     durable.sync(place)
@@ -122,6 +123,11 @@ def _restore_keys(folder: Path, manifest: Manifest, target: Path) -> str:
         return ""
     _put(folder, manifest, KEYS, target, 0o600)
     return "backup"
+
+
+def _is_sealed(place: Path) -> bool:
+    with closing(sqlite3.connect(place)) as log:
+        return log.execute(f"SELECT 1 FROM {IDENTITY} WHERE name = 'keys'").fetchone() is not None
 
 
 def _put(folder: Path, manifest: Manifest, suffix: str, target: Path, mode: int = 0o644) -> None:

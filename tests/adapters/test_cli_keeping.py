@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -101,9 +102,8 @@ def test_what_cannot_be_is_said_in_one_line(
 
 
 def test_a_lost_blob_and_keys_left_out_are_warned_of(run: Run, log: Path, tmp_path: Path) -> None:
-    with sqlite3.connect(f"{log}-keys") as keys:
+    with closing(sqlite3.connect(f"{log}-keys")) as keys:
         keys.execute("CREATE TABLE keys (id TEXT)")
-    keys.close()
     shutil.rmtree(f"{log}-blobs")
     _, _, err = run("backup", tmp_path / "without", "--store", f"sqlite:///{log}")
     assert "log.db-keys is not in it, and without those keys no sealed text can be read" in err
@@ -111,6 +111,17 @@ def test_a_lost_blob_and_keys_left_out_are_warned_of(run: Run, log: Path, tmp_pa
     assert "with these keys and the master key all of the backup can be read" in err
     _, _, err = run("restore", tmp_path / "with", "--store", f"sqlite:///{tmp_path / 'again.db'}")
     assert "the keys are as old as the backup: see that what was forgotten since is forgotten again" in err
+
+
+def test_keys_that_a_restored_log_needs_are_asked_for(run: Run, log: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(log)) as sealed:
+        sealed.execute("INSERT INTO log_identity VALUES ('keys', 'a ring')")
+        sealed.commit()
+    run("backup", tmp_path / "backup", "--store", f"sqlite:///{log}")
+    code, _, err = run("restore", tmp_path / "backup", "--store", f"sqlite:///{tmp_path / 'again.db'}")
+    assert code == 0
+    assert "sealed text cannot be read before its keys are there: copy them to " in err
+    assert err.endswith("again.db-keys\n")
 
 
 async def test_who_comes_back_to_a_restored_log_is_told_everything_afresh(tmp_path: Path) -> None:
