@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -36,6 +37,13 @@ T = TypeVar("T")
 _MARK, _RAW_MARK = '{"sealed":"', b'{"sealed":"'
 _EVENT_TREES: Mapping[str, Tree] = {name: tree_of(paths) for name, paths in PERSONAL_EVENTS.items()}
 _COMMAND_TREES: Mapping[str, Tree] = {name: tree_of(paths) for name, paths in PERSONAL_COMMANDS.items()}
+
+
+class Missing(Enum):
+    """Why there is no cipher: its key was destroyed, or is none of this log's and never was."""
+
+    DESTROYED = 1
+    UNKNOWN = 2
 
 
 class _Sealed(Struct, forbid_unknown_fields=True, rename={"kind": "is"}):
@@ -101,7 +109,7 @@ class Vault:
     def __init__(self, ring: KeyRing) -> None:
         self.ring = ring
         self.forgettings = 0
-        self._by_id: dict[str, Cipher | None] = {}
+        self._by_id: dict[str, Cipher | Missing] = {}
         self._by_subject: dict[str, Cipher] = {}
         self._wanted: set[str] = set()
         self._making = trio.Lock()
@@ -129,12 +137,14 @@ class Vault:
         key_id, _, text = sealed.sealed.partition(".")
         cipher = self._cipher(key_id)
         try:
-            return None if cipher is None else cipher.open(_view_place(name, position), b64decode(text), sealed.kind)
+            if isinstance(cipher, Missing):
+                return None
+            return cipher.open(_view_place(name, position), b64decode(text), sealed.kind)
         except InvalidTag:
             return None
 
     def is_erased(self, text: str) -> bool:
-        return any(self._cipher(id) is None and self.ring.is_destroyed(id) for id in key_ids_in(text))
+        return any(self._cipher(key_id) is Missing.DESTROYED for key_id in key_ids_in(text))
 
     def _opened(self, place: str, at: str, value: bytes) -> bytes:
         if not value.startswith(_RAW_MARK):
@@ -145,24 +155,31 @@ class Vault:
             return value
         key_id, _, text = sealed.sealed.partition(".")
         cipher = self._cipher(key_id)
-        if cipher is None and not self.ring.is_destroyed(key_id):
+        if cipher is Missing.UNKNOWN:
             return value  # written by somebody before there was encryption, who only made it look like ours
         try:
-            return ERASED[sealed.kind] if cipher is None else cipher.open(place + at, b64decode(text), sealed.kind)
+            if cipher is Missing.DESTROYED:
+                return ERASED[sealed.kind]
+            return cipher.open(place + at, b64decode(text), sealed.kind)
         except (InvalidTag, KeyError, ValueError):
             where = place.replace("\0", " ")
             raise Undecodable(f"what is sealed at {where}{at} is not what was sealed there") from None
 
-    def _cipher(self, key_id: str) -> Cipher | None:
-        """The key with this id, None when there is none."""
+    def _cipher(self, key_id: str) -> Cipher | Missing:
+        """The key with this id."""
         try:
             return self._by_id[key_id]
         except KeyError:
-            before, found = self.forgettings, self.ring.find(key_id)
-        cipher = None if found is None else Cipher(found)
+            before, cipher = self.forgettings, self._looked_up(key_id)
         if self.forgettings == before:  # what was destroyed while it was looked up is not remembered
             _remember(self._by_id, key_id, cipher)
         return cipher
+
+    def _looked_up(self, key_id: str) -> Cipher | Missing:
+        found = self.ring.find(key_id)
+        if found is not None:
+            return Cipher(found)
+        return Missing.DESTROYED if self.ring.is_destroyed(key_id) else Missing.UNKNOWN
 
     # --- sealing ------------------------------------------------------------------------------------------------
 
