@@ -13,6 +13,7 @@ from eventstore.audit import AuditLog, Filters, cursor_at
 from eventstore.chain import GENESIS, Row, link
 from eventstore.codec import events
 from eventstore.index import Index
+from tests.benchmarks.backups import measure_backup
 from tests.benchmarks.load import insert_raw, raw_connection, rows
 from tests.benchmarks.proofs import measure_proofs
 from tests.benchmarks.report import Bench
@@ -28,7 +29,7 @@ REFUSED = events.encode(CommandRejected("busy", "come back later"))
 
 
 def measure(bench: Bench) -> None:
-    for each in (measure_audit, measure_proofs):
+    for each in (measure_audit, measure_proofs, measure_backup):
         each(bench)
 
 
