@@ -121,6 +121,7 @@ async def _say_to_conversation(system: System, fork: StreamName, said: Said, sta
     state, version = await system.look(fork)
     if state.replies:
         await _until(system, fork, version, lambda event: _answer_to(event, state.replies[-1].reply_id))
+        stamp = replace(stamp, time=system.clock.now())
     told = (await _ask(system, fork, _said_again(system, said.command), stamp)).records
     return await _until(system, fork, told[-1].version, _answers(told))
 
