@@ -76,8 +76,8 @@ async def _in_file(store: StoreAddress, subject: str) -> Forgotten:
         async with bootstrap.open_store(store, key_file) as opened:
             work = forgetting.Forgetting(opened, store.path, blobs_beside(store.path))
             return await work.forget(subject, forgetting.recorded_in(opened, stamp), forgetting.nothing_in_memory)
-    except ServedElsewhere as fault:
-        raise Unusable(f"{fault}; or forget through it, with --server URL") from None
+    except ServedElsewhere:
+        raise Unusable(f"a server holds {store.path}; forget through it, with --server URL") from None
 
 
 def _at(server: str, subject: str, token: str) -> Forgotten:

@@ -22,6 +22,7 @@ from core.messages import Decision, Stamp
 from core.ports import StoreUnavailable
 from core.session import Media, MediaKind, MediaReceived, OpenSession, SessionOpened
 from eventstore.index import Index
+from eventstore.locking import take_lock
 from eventstore.masterkey import MasterKey
 from eventstore.opening import open_sqlite
 from eventstore.unlocking import keys_file
@@ -241,9 +242,13 @@ async def test_what_was_recorded_in_clear_is_said_to_stay(tmp_path: Path) -> Non
     assert (done.keys, done.in_clear) == (0, 1)
 
 
-def test_forgetting_without_a_server(store: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgetting_without_a_server(store: str, run: Run, tmp_path: Path) -> None:
     code, _, err = run("forget", "ann", "--store", store)
     assert (code, err.count("\n"), "write --yes" in err) == (1, 1, True)
+    lock = take_lock(tmp_path / "data" / "log.db")
+    code, _, err = run("forget", "ann", "--yes", "--store", store)
+    lock.release()
+    assert (code, err.count("\n"), "--server URL" in err) == (1, 1, True)
     assert run("forget", "ann", "--yes", "--store", store)[1].startswith("person:ann is forgotten: 1 key destroyed")
     assert run("forget", "ann", "--yes", "--store", store)[1].startswith("There is no key of person:ann")
     shown = run("log", "show", "1", "--json", "--store", store)[1]
