@@ -100,13 +100,12 @@ class Checkpointer:
     # --- in threads ---------------------------------------------------------------------------------------------
 
     def _take_up(self, select: Select) -> Frontier:
-        """The tree as the last checkpoint left it; its tiles and copies are levelled with that."""
+        """The whole tiles of the last checkpoint's tree; the files beside the log are levelled with that."""
         frontier, noted = Frontier(), checkpoints(select)
         tiles, tree = _bytes(tree_file(self._path)), None
         if noted:
             tree = tree_at(select, noted[-1], tiles)
             frontier.extend_by_tiles(tree.tiles)
-            frontier.extend(hashes(select, frontier.size, tree.size))
             self._noted, self._head = noted[-1].size, noted[-1].head
         whole = b"".join(tree.tiles) if tree is not None else b""
         if tiles != whole:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from msgspec import msgpack
 
 from adapters import cli, proof_verifier
+from adapters.exports.formats import Format, writer_of
 from adapters.proof_verifier import NAMES, is_signed, packed
 from eventstore.audit import AuditLog, Entry, Filters
 from eventstore.merkle import TILE
@@ -251,6 +252,28 @@ def test_no_proof_is_made_of_a_log_that_was_changed(run: Run, folder: Path) -> N
     assert "are not those of the checkpoint" in run("proof", "checkpoint", "--fresh")[2]
 
 
+def test_verify_takes_keys_and_checkpoints_that_were_noted(run: Run, folder: Path) -> None:
+    (folder / "noted").write_text(run("proof", "checkpoint")[1])
+    known = ("--public-key", public(folder), "--checkpoint", "noted")
+    code, said, _ = run("verify", *known)
+    assert code == 0
+    assert f"signed by the key given up to position {EVENTS:,}." in said
+    with raw(folder / "log.db") as connection:
+        connection.execute("DROP TRIGGER no_delete")
+        connection.execute("DELETE FROM stored_events WHERE rowid = ?", (EVENTS,))
+    code, said, _ = run("verify", *known)
+    assert code == 1
+    assert said.startswith(f"The log was cut off behind position {EVENTS - 1:,}: ")
+    for option, value, complaint in (
+        ("--public-key", "key.pem", "--public-key: key.pem is no Ed25519 public key"),
+        ("--checkpoint", "key.pem", "key.pem: this is no checkpoint of a log"),
+        ("--checkpoint", "nowhere", "No such file or directory: nowhere"),
+    ):
+        code, _, told = run("verify", option, value)
+        assert (code, told.count("\n")) == (1, 1)
+        assert complaint in told
+
+
 # --- growth -----------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +339,24 @@ def test_an_export_is_found_and_read_as_it_was_written(run: Run, folder: Path, w
     proof = proved(run, "make", "--export", packed_file.name if what == "compressed" else "manifest.json")
     assert proof["file"]["name"] == packed_file.name
     assert proof_verifier.check(proof)
+
+
+def test_what_was_exported_is_proved_by_its_manifest(run: Run, folder: Path) -> None:
+    code, _, complaint = run("audit", "export", "written.csv.gz")
+    assert code == 0, complaint
+    proof = proved(run, "make", "--export", "written.csv.gz.manifest.json")
+    assert proof["file"]["name"] == "written.csv.gz"
+    assert proof_verifier.check(proof)[0].startswith(f"Proved: all {EVENTS:,} events in written.csv.gz are in the log ")
+
+
+def test_an_export_as_parquet_is_proved(run: Run, folder: Path) -> None:
+    entries = msgspec.json.Decoder(Entry).decode_lines(exported(folder, SOME).read_bytes())
+    writer = writer_of(Format.PARQUET)
+    (folder / "written.parquet").write_bytes(writer.begin() + writer.write(entries) + writer.end())
+    proof = proved(run, "make", "--export", "written.parquet")
+    assert proof_verifier.check(proof)[0].startswith(
+        f"Proved: all {len(SOME)} events in written.parquet are in the log "
+    )
 
 
 def test_a_text_that_spreadsheets_would_run_is_read_from_csv_as_it_was_recorded() -> None:
