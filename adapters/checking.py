@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from adapters import priority
 from adapters.bootstrap import DECIDERS
 from adapters.encryption import key_file_named, master_key
 from core.decider import AnyDecider
@@ -127,7 +128,9 @@ def check(
 
 def _in_processes(path: Path, work: Sequence[Sequence[str]], processes: int) -> Iterator[Checked]:
     context = multiprocessing.get_context("spawn")  # nothing of this process, threads least of all, is inherited
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=priority.come_last, initargs=(priority.NICENESS,)
+    ) as pool:
         waiting: set[Future[Checked]] = {pool.submit(check_share, path, share) for share in work}
         try:
             while waiting:

@@ -7,29 +7,29 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-LAST = 19
-"""The lowest of all niceness."""
+NICENESS = 19
+"""Of such work: the lowest of all."""
 TRIES, PAUSE = 20, 0.1
 """The system lets sessions be changed one after the other, and no more than ten a second."""
 _OF_SESSION = Path("/proc/self/autogroup")
 
 
-def come_last() -> None:
-    """This process runs when no other wants to. For processes that do nothing else: it cannot be taken back.
+def come_last(niceness: int) -> None:
+    """This process lets others go first. For processes that do nothing else: it cannot be taken back.
 
     Linux may share the processor out between sessions first, and go by niceness within one alone
     (sched(7), autogrouping); so the process gets a session of its own, and that has to wait too.
     """
     with suppress(OSError):  # it has one already
         os.setsid()
-    os.nice(LAST)
+    os.nice(niceness)
     with suppress(OSError):  # this system does not divide by sessions
-        _put_session_last()
+        _put_session_last(niceness)
 
 
-def _put_session_last() -> None:
+def _put_session_last(niceness: int) -> None:
     for _ in range(TRIES):
         with suppress(BlockingIOError):
-            _OF_SESSION.write_text(str(LAST))
+            _OF_SESSION.write_text(str(niceness))
             return
         time.sleep(PAUSE)

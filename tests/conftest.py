@@ -10,6 +10,8 @@ import hypothesis
 import pytest
 import structlog
 
+from adapters import priority
+
 IN_CI = os.environ.get("CI") == "true"
 
 # Two cores are shared by all that runs on them: how long one example took says nothing about the code.
@@ -51,3 +53,9 @@ def every_test_leaves_the_log_as_it_was() -> Iterator[None]:
     for left_over in [handler for handler in logging.root.handlers if handler not in handlers]:
         logging.root.removeHandler(left_over)
     logging.root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def nobody_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes last on a machine that tests keep busy would not come within their time."""
+    monkeypatch.setattr(priority, "NICENESS", 0)

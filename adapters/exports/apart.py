@@ -13,6 +13,7 @@ from typing import assert_never
 import trio
 from msgspec import msgpack
 
+from adapters import priority
 from adapters.exports.formats import NotExported
 from adapters.exports.manifest import Manifest
 from adapters.exports.worker import Done, Failed, Message, Piece
@@ -50,7 +51,7 @@ class ExportApart:
 
     async def __aenter__(self) -> ExportApart:
         """Raises NotExported."""
-        command = [sys.executable, "-P", "-m", "adapters.exports.worker"]
+        command = [sys.executable, "-P", "-m", "adapters.exports.worker", str(priority.NICENESS)]
         environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         try:
             self._process = await trio.lowlevel.open_process(

@@ -16,9 +16,9 @@ from eventstore.audit import Entry
 
 BATCH = 1000
 MOST_ROWS = 20_000
-"""Of a row group."""
+"""Of a row group, but for its last batch."""
 MOST_CHARACTERS = 16 * 1024 * 1024
-"""Of the payloads and commands in a row group, but for its last batch."""
+"""Of the payloads and commands in it, likewise."""
 
 NUMBERS = frozenset({"position", "version"})
 
@@ -66,10 +66,10 @@ class Outflow:
 
 
 class ParquetWriter:
-    """An adapters.exports.formats.Writer. A row group has `most_rows` and a batch less one at most."""
+    """An adapters.exports.formats.Writer."""
 
-    def __init__(self, *, compress: bool, most_rows: int = MOST_ROWS) -> None:
-        self._outflow, self._most_rows = Outflow(), most_rows
+    def __init__(self, *, compress: bool) -> None:
+        self._outflow = Outflow()
         self._file = parquet.ParquetWriter(self._outflow, SCHEMA, compression="zstd" if compress else "none")
         self._batches: list[Any] = []
         self._rows = self._characters = 0
@@ -81,7 +81,7 @@ class ParquetWriter:
         self._batches.append(_batch(entries))
         self._rows += len(entries)
         self._characters += sum(len(entry.payload) + len(entry.command or "") for entry in entries)
-        if self._rows >= self._most_rows or self._characters >= MOST_CHARACTERS:
+        if self._rows >= MOST_ROWS or self._characters >= MOST_CHARACTERS:
             self._write_group()
         return self._outflow.taken()
 
