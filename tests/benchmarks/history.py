@@ -14,6 +14,7 @@ from eventstore.chain import GENESIS, Row, link
 from eventstore.codec import events
 from eventstore.index import Index
 from tests.benchmarks.backups import measure_backup
+from tests.benchmarks.living import measure_exports, measure_gate, measure_living
 from tests.benchmarks.load import insert_raw, raw_connection, rows
 from tests.benchmarks.proofs import measure_proofs
 from tests.benchmarks.report import Bench
@@ -29,7 +30,7 @@ REFUSED = events.encode(CommandRejected("busy", "come back later"))
 
 
 def measure(bench: Bench) -> None:
-    for each in (measure_audit, measure_proofs, measure_backup):
+    for each in (measure_audit, measure_proofs, measure_backup, measure_exports, measure_gate, measure_living):
         each(bench)
 
 
