@@ -246,6 +246,22 @@ async def test_a_fork_of_a_channels_thread_publishes_nothing_and_looks_things_up
         nursery.cancel_scope.cancel()
 
 
+async def test_what_was_published_when_it_happened_is_not_published_of_the_copy(autojump_clock: MockClock) -> None:
+    """Also where the fork is asked on the channel before anybody has looked at what was copied."""
+    store = MemoryStore()
+    async with running(store, answering("m", "One.")) as system, trio.open_nursery() as nursery:
+        await tell(system, SOURCE, Ask("news", "m1", "r1", "a"))
+        updates = ThreadUpdates(system, SystemSettings().backoff)
+        made = await fork_live(system, SOURCE, TARGET, STAMP)
+        await tell(system, TARGET, Ask("news", "m2", "r2", "b"))
+        nursery.start_soon(updates.run)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    causes = {record.stamp.causation_id for record in await store.read_stream(channel_named("news"))}
+    assert causes
+    assert not causes & {f"{TARGET}@{version}" for version in range(made.version + 1)}
+
+
 async def test_who_looked_for_the_fork_before_there_was_one_finds_it(autojump_clock: MockClock) -> None:
     store = MemoryStore()
     async with running(store, answering("m", "One.")) as system:
