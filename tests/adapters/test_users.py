@@ -166,10 +166,10 @@ def test_a_file_written_by_hand_is_read(users: Users) -> None:
     ("text", "complaint"),
     [
         ("ada", "line 1: not a user; write NAME:ROLES:HASH"),
-        (f"ada:{HASH}", "line 1: not a user"),
-        (f"ada:client:{HASH}:more", "line 1: not a user"),
-        (f"\n\nada:admin:{HASH}", "line 3: 'admin' is no role; write client, operator, auditor"),
-        (f"a d a:client:{HASH}", "line 1: 'a d a' is no user's name"),
+        ("ada:HASH", "line 1: not a user"),
+        ("ada:client:HASH:more", "line 1: not a user"),
+        ("\n\nada:admin:HASH", "line 3: 'admin' is no role; write client, operator, auditor"),
+        ("a d a:client:HASH", "line 1: 'a d a' is no user's name"),
         (f":client:{HASH}", "line 1: '' is no user's name"),
         (f"ada::{HASH}\nada::{HASH}", "line 2: ada is there twice; remove one of the lines"),
         ("ada:client:secret", "line 1: that is no argon2 hash; write it with `callboard user add ada --replace`"),
@@ -177,7 +177,7 @@ def test_a_file_written_by_hand_is_read(users: Users) -> None:
     ],
 )
 async def test_a_line_that_cannot_be_read_is_named_without_its_hash(users: Users, text: str, complaint: str) -> None:
-    users.path.write_text(text)
+    users.path.write_text(text.replace("HASH", HASH))
     with pytest.raises(BadUsers) as bad:
         await users.verify("ada", PASSWORD)
     assert complaint in str(bad.value)
