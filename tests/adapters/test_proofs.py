@@ -22,11 +22,15 @@ from hypothesis import strategies as st
 from msgspec import msgpack
 
 from adapters import cli, proof_verifier
+from adapters.auditing import audit_log
 from adapters.exports.formats import Format, writer_of
 from adapters.proof_verifier import NAMES, is_signed, packed
+from adapters.proving import Fresh, Prover
 from eventstore.audit import AuditLog, Entry, Filters
+from eventstore.masterkey import MasterKey
 from eventstore.merkle import TILE
-from eventstore.proofs import tree_file
+from eventstore.opening import open_sqlite
+from eventstore.proofs import Unprovable, tree_file
 from eventstore.signing import SigningKey
 from tests.eventstore.checkpointed import kept
 from tests.eventstore.logs import raw, say, stream
@@ -404,6 +408,28 @@ def test_what_the_log_has_sealed_and_the_file_shows_is_told_apart(run: Run, fold
     stored = {**proof, "stored": {"5": {"payload": payload}}, "file": {**proof["file"], "sha256": digest}}
     shown, _ = proof_verifier.check(stored, file=file)
     assert shown.endswith(" In 1 of them the log has sealed what the file shows: that is not proved, the rest is.")
+
+
+async def test_an_export_of_a_sealed_log_is_proved_and_has_no_more_said_of_it_than_it_shows(tmp_path: Path) -> None:
+    path, file = tmp_path / "log.db", tmp_path / "export.jsonl"
+    async with open_sqlite(path, master=MasterKey(b"k" * 32)) as store:
+        await say(store, A, "whose id ends here: a secret", "another")
+        log = audit_log(path, store)
+        assert log is not None
+        entries = [entry async for batch in log.walk(Filters()) for entry in batch]
+        log.close()
+        assert "a secret" in entries[0].payload
+        file.write_bytes(msgspec.json.Encoder().encode_lines(entries))
+        prover = Prover(store, path, Fresh(0, None))
+        proof = await store.look(lambda select: prover.export(select, file))
+    assert '{"sealed":"' in proof["stored"]["1"]["payload"]
+    assert "secret" not in json.dumps(proof)
+    shown, _ = proof_verifier.check(proof, file=file)
+    assert shown.endswith(" In 2 of them the log has sealed what the file shows: that is not proved, the rest is.")
+    file.write_text(file.read_text().replace("anonymous", "eve"))
+    async with open_sqlite(path) as store:
+        with pytest.raises(Unprovable, match="is not in the file as it was recorded"):
+            await store.look(lambda select: Prover(store, path, Fresh(0, None)).export(select, file))
 
 
 # --- what the verifier has of its own -----------------------------------------------------------------------------
