@@ -426,8 +426,8 @@ async def test_an_export_of_a_sealed_log_is_proved_and_has_no_more_said_of_it_th
     assert "secret" not in json.dumps(proof)
     shown, _ = proof_verifier.check(proof, file=file)
     assert shown.endswith(" In 2 of them the log has sealed what the file shows: that is not proved, the rest is.")
-    file.write_text(file.read_text().replace("anonymous", "eve"))
-    async with open_sqlite(path) as store:
+    file.write_text(file.read_text().replace("correlation of None", "eve"))
+    async with open_sqlite(path, master=MasterKey(b"k" * 32)) as store:
         with pytest.raises(Unprovable, match="is not in the file as it was recorded"):
             await store.look(lambda select: Prover(store, path, Fresh(0, None)).export(select, file))
 
