@@ -26,7 +26,7 @@ async def open_aside(settings: Settings) -> AsyncIterator[System]:
     """Actors with the models and tools that are configured. Raises StoreUnavailable, BadSetting."""
     running: list[System] = []
     async with open_store(settings.store, key_file_named()) as store, open_transcriber(settings) as transcriber:
-        model, blobs = language_model(settings), blob_store(settings)
+        model, blobs = language_model(settings), blob_store(settings.store)
         perform = performers(settings, model, transcriber, blobs, lambda: running[0].boot)
         async with actors_over(store, perform, ASKED_ALONE) as system:
             running.append(system)

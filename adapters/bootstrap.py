@@ -106,9 +106,9 @@ async def open_history(address: StoreAddress) -> AsyncIterator[SQLiteStore]:
         yield store
 
 
-def blob_store(settings: Settings) -> FileBlobs | MemoryBlobs:
+def blob_store(log: StoreAddress) -> FileBlobs | MemoryBlobs:
     """A folder beside the log; in memory where the log is."""
-    return MemoryBlobs() if settings.store.path is None else blobs_beside(settings.store.path)
+    return MemoryBlobs() if log.path is None else blobs_beside(log.path)
 
 
 @asynccontextmanager
@@ -225,7 +225,7 @@ async def serve(
 ) -> None:
     """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting."""
     settle_interpreter()
-    model, tls, blobs = language_model(settings), _tls(settings), blob_store(settings)
+    model, tls, blobs = language_model(settings), _tls(settings), blob_store(settings.store)
     warn_of_clear_text(settings)
     async with open_callboard(settings, model, blobs) as system:
         app = assemble(settings, system, model, blobs)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
+import time
+import uuid
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -61,8 +64,8 @@ def _count(number: int, what: str) -> str:
 
 
 async def _in_file(store: StoreAddress, subject: str) -> Forgotten:
-    from adapters import bootstrap, clock, encryption, forgetting  # so that other commands start quickly
-    from adapters.gateways.blobs import blobs_beside
+    from adapters import bootstrap, encryption, forgetting  # so that other commands start quickly
+    from adapters.audit_desk import ORIGIN
     from core.messages import Stamp
     from eventstore.locking import ServedElsewhere
 
@@ -71,10 +74,10 @@ async def _in_file(store: StoreAddress, subject: str) -> Forgotten:
     key_file = encryption.key_file_named()
     if key_file is None and not encryption.has_keys(store.path):
         raise Unusable(forgetting.NOT_SEALED)
-    stamp = Stamp(clock.TimeOrderedIdentifiers().new(), clock.SystemClock().now(), principal="command line")
+    stamp = Stamp(str(uuid.uuid4()), time.time_ns() // 1000, principal=getpass.getuser(), origin=ORIGIN)
     try:
         async with bootstrap.open_store(store, key_file) as opened:
-            work = forgetting.Forgetting(opened, store.path, blobs_beside(store.path))
+            work = forgetting.Forgetting(opened, store.path, bootstrap.blob_store(store))
             return await work.forget(subject, forgetting.recorded_in(opened, stamp), forgetting.nothing_in_memory)
     except ServedElsewhere:
         raise Unusable(f"a server holds {store.path}; forget through it, with --server URL") from None

@@ -349,7 +349,7 @@ async def put_another_in_place(log: Path, id: str) -> None:
         path.unlink()
     configured = from_environment({}, {"store": f"sqlite:///{log}"})
     stream = StreamName.of(Category.CONVERSATION, id)
-    async with open_callboard(configured, ScriptedModel([]), blob_store(configured)) as system:
+    async with open_callboard(configured, ScriptedModel([]), blob_store(configured.store)) as system:
         for command in (
             OpenConversation(),
             *[UpdateTranscript(interim="…")] * 9,
