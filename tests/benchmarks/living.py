@@ -159,7 +159,13 @@ def measure_exports(bench: Bench) -> None:
         whole, digest, seconds = _exported(path, count, format)
         digests.add(digest)
         figure = f"{count / seconds:,.0f}/s, {tenth / 1024:.0f} → {whole / 1024:.0f} MiB"
-        bench.report(f"export as {format}, 10⁵ → 10⁶ events", figure, whole / tenth, "≤ 1.2×", whole <= 1.2 * tenth)
+        bench.report(
+            f"export as {format}, {count // 10:,} → {count:,} events",
+            figure,
+            whole / tenth,
+            "≤ 1.2×",
+            whole <= 1.2 * tenth,
+        )
     assert len(digests) == 1, "the formats say different things"
 
 

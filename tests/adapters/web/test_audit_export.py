@@ -22,6 +22,7 @@ from eventstore.audit import Entry
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite
 from eventstore.recorder import TABLE
+from tests.adapters.web import test_audit
 from tests.adapters.web.test_audit import TALK, Office, opened
 from tests.adapters.whole import Whole, serving
 
@@ -36,6 +37,10 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
         for command in (OpenConversation(), UpdateTranscript(interim="=1+1"), UpdateTranscript(interim="hay")):
             await office.system.ask(TALK, command, office.system.stamp(principal="bob"))
         yield office
+
+
+moods, faulty_office = test_audit.moods, test_audit.office
+"""Fixtures: how the disk feels, and an office with that disk."""
 
 
 def told(record: Recorded) -> Accessed:
@@ -75,7 +80,14 @@ async def test_a_manifest_that_is_not_there_is_no_access(office: Office) -> None
 async def test_only_auditors_and_operators_are_sent_anything(office: Office) -> None:
     for path in (EXPORT, "/api/audit/exports/x/manifest"):
         assert (await office.ask(path, role="client"))[0] == 403
-    assert (await office.get(EXPORT, role="operator")).status_code == 200
+    assert (await office.get(EXPORT, role="operator", method="HEAD")).status_code == 200
+
+
+async def test_nothing_is_sent_that_cannot_be_recorded(faulty_office: Office, moods: list[test_audit.Mood]) -> None:
+    moods.append("lost")
+    assert (await faulty_office.ask(EXPORT))[0] == 503
+    moods.append("well")
+    assert await faulty_office.accesses() == []
 
 
 async def test_what_is_asked_wrongly_or_cannot_be_had_is_said(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
