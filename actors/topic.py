@@ -51,6 +51,11 @@ class Membership:
         self.version: int | None = None
         self.left = False
 
+    @property
+    def reached(self) -> int | None:
+        """The version up to which its topic was delivered to it; None before it hears."""
+        return None if self.version is None else max(self.version, self._topic.version)
+
     def hear(self, state: Any, version: int) -> None:
         """Show the listener every record above `version`, at which the stream's state is `state`; then go on live."""
         self._topic.admit(self, state, version)
@@ -108,6 +113,11 @@ class Topic:
         self._joining: dict[Membership, None] = {}
         self._ahead: dict[int, dict[Membership, Any]] = {}
         self._groups: dict[int, dict[Membership, None]] = {}
+
+    @property
+    def version(self) -> int:
+        """How far it was delivered, 0 where nobody has heard yet."""
+        return self._version or 0
 
     def __len__(self) -> int:
         grouped = (*self._ahead.values(), *self._groups.values())

@@ -56,6 +56,7 @@ class WideTopics:
     def __init__(self) -> None:
         self._members: dict[int, dict[str, dict[WideMembership, None]]] = {}
         self._dialects: dict[int, Dialect] = {}
+        self._reached: dict[str, int] = {}
 
     def __len__(self) -> int:
         return sum(len(members) for topics in self._members.values() for members in topics.values())
@@ -67,6 +68,10 @@ class WideTopics:
         self._members.setdefault(id(dialect), {}).setdefault(topic, {})[membership] = None
         return membership
 
+    def reached(self, topic: str) -> int:
+        """The position of the last record that was delivered to those who are tuned to the topic, 0 for none."""
+        return self._reached.get(topic, 0)
+
     def _remove(self, membership: WideMembership) -> None:
         key = id(membership.dialect)
         topics = self._members.get(key, {})
@@ -74,6 +79,7 @@ class WideTopics:
         members.pop(membership, None)
         if not members:
             topics.pop(membership.topic, None)
+            self._reached.pop(membership.topic, None)
         if not topics:
             self._members.pop(key, None)
             self._dialects.pop(key, None)
@@ -83,6 +89,8 @@ class WideTopics:
         for key, dialect in list(self._dialects.items()):
             for topic in _topics(dialect, record):
                 members = list(self._members.get(key, {}).get(topic, ()))
+                if members:
+                    self._reached[topic] = record.position
                 for member in members:
                     member.hold(record)
                 show([member for member in members if member.held is None and not member.left], record)

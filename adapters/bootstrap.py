@@ -41,6 +41,7 @@ from adapters.gateways.sessions import session_performers
 from adapters.gateways.transcriber import open_sphinx
 from adapters.gateways.transcription import transcribe_performer
 from adapters.gateways.transcription_api import OpenAITranscriber
+from adapters.seen import runs_of
 from adapters.server.serve import serve as serve_app
 from adapters.server.tls import UnusableTLS, tls_context
 from adapters.serving import SOCKETS_SHARE, server_limits, web_settings
@@ -49,12 +50,15 @@ from adapters.thread_updates import ThreadUpdates
 from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
 from adapters.web.audit import audit_blueprint
+from adapters.web.audit_connections import connections_blueprint
 from adapters.web.audit_export import Place, audit_export_blueprint
 from adapters.web.auth import Door, OpenDoor, TokenDoor
 from adapters.web.causes import causes_blueprint
 from adapters.web.forgetting import forgetting_blueprint
 from adapters.web.forks import forks_blueprint
 from adapters.web.labels import labels_blueprint
+from adapters.web.lookout import noting
+from adapters.web.proofs import proofs_blueprint
 from adapters.web.retell import retell_blueprint
 from adapters.web.streams import streams_blueprint
 from adapters.web.tokens import tokens_blueprint
@@ -203,6 +207,9 @@ def assemble(
     more, web = [tokens, labels_blueprint(blobs), webhook], web_settings(settings, model)
     app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
     app.register_blueprint(audit_blueprint(system, audit_log(settings.store.path, system.store)))
+    runs = runs_of(audit_log(settings.store.path, system.store), system.boot)
+    app.register_blueprint(connections_blueprint(system, runs))
+    app.register_blueprint(causes_blueprint(system, audit_log(settings.store.path, system.store)))
     place = None if settings.store.path is None else Place(settings.store.path, settings.encryption_key)
     app.register_blueprint(audit_export_blueprint(system, place))
     app.register_blueprint(causes_blueprint(system, audit_log(settings.store.path, system.store)))
@@ -230,21 +237,22 @@ async def serve(
     async with open_callboard(settings, model, blobs) as system:
         app = assemble(settings, system, model, blobs)
         sockets, binds = sockets_of(app), [str(bind) for bind in settings.bind]
-        try:
-            await serve_app(
-                app,
-                binds,
-                shutdown,
-                limits=server_limits(settings),
-                tls=tls,
-                drain=sockets.drain,
-                tally=sockets.tally,
-                task_status=task_status,
-            )
-        except OSError as fault:
-            refused = fault.filename or ", ".join(binds)
-            reason = f"cannot listen on {refused}: {fault.strerror or fault}; choose another with --bind"
-            raise BadSetting((reason,)) from fault
+        async with noting(sockets, settings.seen_interval):
+            try:
+                await serve_app(
+                    app,
+                    binds,
+                    shutdown,
+                    limits=server_limits(settings),
+                    tls=tls,
+                    drain=sockets.drain,
+                    tally=sockets.tally,
+                    task_status=task_status,
+                )
+            except OSError as fault:
+                refused = fault.filename or ", ".join(binds)
+                reason = f"cannot listen on {refused}: {fault.strerror or fault}; choose another with --bind"
+                raise BadSetting((reason,)) from fault
 
 
 def warn_of_clear_text(settings: Settings) -> None:

@@ -35,6 +35,7 @@ from adapters.cli_options import DEFAULT_STORE, WIDTH, AsJSON, Store, Stream, ad
 from adapters.cli_proof import proof_app, verify
 from adapters.cli_reference import reference_app
 from adapters.cli_replay import replay
+from adapters.cli_seen import seen
 from adapters.cli_users import user_app
 from adapters.cli_why import why
 from adapters.config import SETTINGS, BadSetting, LogFormat, Setting, from_environment
@@ -235,6 +236,7 @@ def log_show(stream: Stream, store: Store = DEFAULT_STORE, as_json: AsJSON = Fal
 
 app.command()(replay)
 app.command()(why)
+app.command()(seen)
 app.command()(verify)
 app.command()(check)
 app.command()(fork)

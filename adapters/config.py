@@ -90,6 +90,7 @@ class Settings:
     mailbox: int
     response_timeout: float
     delta_interval: float
+    seen_interval: float
     forecast: ForecastSource
     forecast_url: str
     geocoding_url: str
@@ -200,6 +201,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("CALLBOARD_RESPONSE_TIMEOUT", "30", values.parse_seconds, "Seconds a language model may take to answer."),
     Setting("CALLBOARD_DELTA_INTERVAL", "0.05", values.parse_pause,
             "Seconds between two pieces of a streamed answer; 0 for every piece as it comes."),
+    Setting("CALLBOARD_SEEN_INTERVAL", "5", values.parse_pause,
+            "Seconds between two notes of how far each client has come (`callboard seen`); 0 for none."),
     Setting("CALLBOARD_FORECAST", None, values.choice_of(ForecastSource),
             "Weather: open-meteo or scripted.", "open-meteo with OPENAI_API_KEY, else scripted"),
     Setting("CALLBOARD_FORECAST_URL", "https://api.open-meteo.com/v1/forecast", values.parse_web_url,

@@ -38,6 +38,7 @@ SECURITY_SCHEMES = {
 PLACES = {
     "id": "The id of the conversation or session.",
     "digest": "SHA-256 of the content, in hexadecimal.",
+    "connection": "The id of a connection, `<run of the server>.<number>`.",
     "event": "The id of an event, `<stream>@<version>`.",
     "name": "The stream's or file's name.",
     "subject": "A person, by id, or a stream that is nobody's.",

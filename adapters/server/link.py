@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 import trio
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from adapters.server.messages import Pieces, TooLarge, text_frame
@@ -60,12 +60,13 @@ class Link:
 
     `early` is what came together with the handshake; `heard` when the client was last heard of, on Trio's clock;
     `silence_limit` is that of the limits until somebody sets another. While there is a closed `gate` nothing is read.
+    `ponged` is what the client's last pong says.
     """
 
     __slots__ = (
         "_closing", "_connection", "_deaf", "_ends", "_idle_since", "_left", "_limits", "_nursery", "_pieces",
         "_pinged", "_started", "_talker", "_tally", "_wire", "begun", "close_code", "early", "expected", "gate",
-        "heard", "outlet", "peer_code", "silence_limit",
+        "heard", "outlet", "peer_code", "ponged", "silence_limit",
     )  # fmt: skip
 
     def __init__(
@@ -77,7 +78,7 @@ class Link:
         self._talker: Talker | None = None
         self._connection: Connection | None = None
         self.expected = self.begun = self._closing = self._deaf = self._left = False
-        self.early = b""
+        self.early = self.ponged = b""
         self.close_code: int | None = None
         self.peer_code: int | None = None
         self.gate: trio.Event | None = None
@@ -208,6 +209,8 @@ class Link:
                 self._collect(event)
             case Ping() if not self._closing:
                 self.outlet.write(bytes(connection.send(event.response())))
+            case Pong(payload):
+                self.ponged = bytes(payload)
             case CloseConnection():
                 self._peer_closed(event)
             case _:
@@ -226,13 +229,10 @@ class Link:
         if message is not None:
             self._tally.frames_in += 1
             try:
-                self._hear(message)
+                if self._talker is not None and not self._left:
+                    self._talker.received(message)
             except Exception as error:  # noqa: BLE001  # logged there
                 self._crash(error)
-
-    def _hear(self, message: str | bytes) -> None:
-        if self._talker is not None and not self._left:
-            self._talker.received(message)
 
     def _peer_closed(self, event: CloseConnection) -> None:
         self.peer_code, self._deaf = int(event.code), True

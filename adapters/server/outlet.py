@@ -74,11 +74,14 @@ class Outlet:
     At most `limit` bytes may wait behind the first frame. The first one is not counted, so that a single large frame
     can always leave. Beyond that the client is too slow: what waits is dropped, and `overflowed` called. `broken` is
     called when the peer is gone, or took nothing for the flusher's write deadline; then `stalled` is true.
+
+    `dropped`: something that was taken never left. `watched` is a frame of which somebody wants to know where it is;
+    `lost` is that frame, if it was among what was dropped.
     """
 
     __slots__ = (
         "_broken", "_drains", "_due", "_eased", "_flusher", "_flying", "_frames", "_gone", "_limit", "_overflowed",
-        "_pending", "_sent", "_wire", "stalled",
+        "_pending", "_sent", "_wire", "dropped", "lost", "stalled", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -88,8 +91,10 @@ class Outlet:
         self._overflowed, self._broken = overflowed, broken
         self._frames: list[bytes] = []
         self._pending = self._sent = self._flying = 0
-        self._due = self._drains = self._gone = self.stalled = False
+        self._due = self._drains = self._gone = self.stalled = self.dropped = False
         self._eased: trio.Event | None = None
+        self.watched: bytes | None = None
+        self.lost: bytes | None = None
 
     @property
     def pending(self) -> int:
@@ -100,6 +105,11 @@ class Outlet:
     def waiting(self) -> int:
         """Bytes behind the first frame."""
         return self._pending - (len(self._frames[0]) - self._sent) if self._frames else 0
+
+    @property
+    def watched_waits(self) -> bool:
+        """Whether the watched frame, or a part of it, still waits."""
+        return any(each is self.watched for each in self._frames)
 
     def write(self, frame: bytes) -> None:
         """Take one whole frame; never waits and never raises."""
@@ -135,6 +145,7 @@ class Outlet:
     def stop(self) -> None:
         """Drop what waits and take nothing more."""
         self._gone = True
+        self._dropping(self._frames)
         self._frames, self._pending, self._sent = [], 0, 0
         self._ease()
 
@@ -246,8 +257,15 @@ class Outlet:
         while whole < under_way and kept < len(self._frames):
             whole += len(self._frames[kept])
             kept += 1
+        self._dropping(self._frames[kept:])
         del self._frames[kept:]
         self._pending = whole - self._sent
+
+    def _dropping(self, frames: list[bytes]) -> None:
+        """These will never leave."""
+        self.dropped = self.dropped or bool(frames)
+        if any(each is self.watched for each in frames):
+            self.lost = self.watched
 
     def _break(self) -> None:
         if not self._gone:

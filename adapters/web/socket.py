@@ -43,35 +43,21 @@ class Socket:
     """One client: a dialect's connection and its link. It is the link's talker, and the audience's listener."""
 
     __slots__ = (
-        "_bucket",
-        "_connection",
-        "_dialect",
-        "_handshake",
-        "_left",
-        "_link",
-        "_memberships",
-        "_outputs",
-        "_recall_scope",
-        "_recalling",
-        "_sockets",
-        "_system",
-        "_tunings",
-        "_waiting",
-        "_working",
-        "connection_id",
+        "_bucket", "_connection", "_dialect", "_left", "_memberships", "_outputs", "_recall_scope", "_sockets",
+        "_system", "_tunings", "_waiting", "_working", "connection_id", "handshake", "is_recalling", "link",
     )  # fmt: skip
 
     def __init__(
         self, sockets: Sockets, dialect: Dialect, connection: Connection, handshake: Handshake, link: Link
     ) -> None:
         self.connection_id = handshake.connection_id
-        self._sockets, self._system, self._link = sockets, sockets.system, link
-        self._dialect, self._connection, self._handshake = dialect, connection, handshake
+        self._sockets, self._system, self.link = sockets, sockets.system, link
+        self._dialect, self._connection, self.handshake = dialect, connection, handshake
         self._bucket = Bucket(sockets.settings.rate, trio.current_time())
         self._memberships: dict[StreamName, Membership] = {}
         self._tunings: dict[str, WideMembership] = {}
         self._outputs: deque[Output] = deque()
-        self._working = self._recalling = self._left = False
+        self._working = self.is_recalling = self._left = False
         self._recall_scope: trio.CancelScope | None = None
         self._waiting = 0
 
@@ -82,25 +68,33 @@ class Socket:
     @property
     def path(self) -> Mapping[str, str]:
         """The parameters of the path it came by."""
-        return self._handshake.path
+        return self.handshake.path
+
+    @property
+    def reached(self) -> dict[str, int]:
+        """How far what it hears was delivered to it: streams in versions, wide topics, with a # in front, in positions
+        of the log. What it does not hear yet is not in it."""
+        wide, memberships = self._system.audiences.wide, self._memberships.items()
+        streams = {str(name): to for name, member in memberships if (to := member.reached) is not None}
+        return streams | {f"#{name}": wide.reached(name) for name, one in self._tunings.items() if one.held is None}
 
     # --- the audience's listener ---
 
     def write(self, body: bytes) -> None:
-        self._link.write(self._sockets.framed(body))
+        self.link.write(self._sockets.framed(body))
 
     def close(self, code: int, reason: str) -> None:
-        self._link.close(code, reason)
+        self.link.close(code, reason)
 
     # --- the link's talker ---
 
     def open(self) -> None:
-        self._link.begin(self)
+        self.link.begin(self)
         self._take(self._connection.opened)
 
     def received(self, message: str | bytes) -> None:
-        if self._recalling and self._is_too_much(len(message)):
-            self._link.close(TOO_MUCH, "too much at once; resume with since")
+        if self.is_recalling and self._is_too_much(len(message)):
+            self.link.close(TOO_MUCH, "too much at once; resume with since")
         elif wait := self._throttled():
             self._sockets.tally.throttled += 1
             self._take(partial(self._connection.throttled, wait))
@@ -123,7 +117,7 @@ class Socket:
                 self._part(output, trio.current_time() + FAREWELL)
 
     def _note_end(self) -> None:
-        code, who = self._link.close_code or 1006, self._handshake
+        code, who = self.link.close_code or 1006, self.handshake
         log.info(
             "a socket ended",
             connection=who.connection_id,
@@ -136,7 +130,7 @@ class Socket:
         """Seconds until this client may send again; 0 when it may now."""
         now = trio.current_time()
         wait = self._bucket.take(now)
-        principal = self._handshake.principal
+        principal = self.handshake.principal
         if wait or principal == ANYBODY.principal:
             return wait
         return self._sockets.principals.take(principal, now)
@@ -152,7 +146,7 @@ class Socket:
         def settled(outcome: Outcome) -> None:
             soon = trio.current_time() < until and not self._sockets.draining
             if soon and isinstance(outcome, Busy | Unavailable):
-                self._link.start_soon(partial(again, outcome.retry_after))
+                self.link.start_soon(partial(again, outcome.retry_after))
 
         async def again(retry_after: float) -> None:
             await trio.sleep(retry_after * random.random())  # noqa: S311  # spreads those who left together
@@ -173,16 +167,16 @@ class Socket:
             self._crash(error)
 
     def _crash(self, error: Exception) -> None:
-        log_crash(error, self._dialect, self._handshake)
+        log_crash(error, self._dialect, self.handshake)
         self._outputs.clear()
-        self._link.close(CRASHED, SORRY)
+        self.link.close(CRASHED, SORRY)
 
     def _work(self) -> None:
         if self._working:
             return
         self._working = True
         try:
-            while self._outputs and not self._recalling and not self._link.closing:
+            while self._outputs and not self.is_recalling and not self.link.closing:
                 self._do(self._outputs.popleft())
         finally:
             self._working = False
@@ -190,13 +184,13 @@ class Socket:
     def _do(self, output: Output) -> None:
         match output:
             case Write(body):
-                self._link.say(body)
+                self.link.say(body)
             case Listen(stream):
                 self._listen(stream)
             case Tell(blob=None):
                 self._post(output)
             case Tell():
-                self._link.gate = gate = trio.Event()
+                self.link.gate = gate = trio.Event()
                 self._wait_for(partial(self._keep, output, gate))
             case Hear(stream, state, version):
                 self._memberships[stream].hear(state, version)
@@ -207,7 +201,7 @@ class Socket:
             case Untune(topic):
                 self._untune(topic)
             case Close(code, reason):
-                self._link.close(code, reason)
+                self.link.close(code, reason)
             case _:
                 assert_never(output)
 
@@ -225,7 +219,7 @@ class Socket:
             self._post(tell)
         finally:
             gate.set()
-            self._link.gate = None
+            self.link.gate = None
 
     def _listen(self, stream: StreamName) -> None:
         if stream in self._memberships:
@@ -250,7 +244,7 @@ class Socket:
             self._tunings.pop(topic).leave()
 
     def _stamp(self, command_id: str | None) -> Stamp:
-        principal, origin = self._handshake.principal, self.connection_id
+        principal, origin = self.handshake.principal, self.connection_id
         return self._system.stamp(command_id=command_id, principal=principal, origin=origin)
 
     def _settled(self, tell: Tell, outcome: Outcome) -> None:
@@ -260,8 +254,8 @@ class Socket:
 
     def _wait_for(self, work: Callable[[], Awaitable[None]]) -> None:
         """What the log has to say comes first: later outputs wait."""
-        self._recalling = True
-        self._link.start_soon(partial(self._recall, work))
+        self.is_recalling = True
+        self.link.start_soon(partial(self._recall, work))
 
     async def _recall(self, work: Callable[[], Awaitable[None]]) -> None:
         """Show what came before, as it was shown then, no faster than the client reads."""
@@ -269,10 +263,10 @@ class Socket:
             try:
                 await work()
             except StoreUnavailable:
-                self._link.close(NO_HISTORY, "the log cannot be read now; resume with since")
+                self.link.close(NO_HISTORY, "the log cannot be read now; resume with since")
             except Exception as error:  # noqa: BLE001  # as above
                 self._crash(error)
-            self._recalling, self._waiting = False, 0
+            self.is_recalling, self._waiting = False, 0
             self._take(lambda _: ())
 
     async def _retell(self, recall: Recall) -> None:
@@ -291,9 +285,9 @@ class Socket:
             self._do(output)
 
     async def _show(self, frames: bytes) -> bool:
-        is_open = await self._link.outlet.room(len(frames))
-        self._link.write(frames)
-        return is_open and not self._link.closing
+        is_open = await self.link.outlet.room(len(frames))
+        self.link.write(frames)
+        return is_open and not self.link.closing
 
 
 def log_crash(error: Exception, dialect: Dialect, handshake: Handshake) -> None:

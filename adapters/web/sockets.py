@@ -17,6 +17,7 @@ from adapters.server.statistics import Tally
 from adapters.web.auth import BEARER, Door, OpenDoor, TurnedAway, Visitor
 from adapters.web.limits import Principals
 from adapters.web.logged_socket import LoggedSocket
+from adapters.web.lookout import Lookout
 from adapters.web.origins import may_come_from
 from adapters.web.resume import Recollection
 from adapters.web.settings import WebSettings
@@ -50,6 +51,7 @@ class Sockets:
         self.principals = Principals(settings.principal_rate)
         self.recollection = Recollection(system.store, deciders)
         self.tally = Tally()
+        self.lookout: Lookout | None = None
         self._door = door or OpenDoor()
         self._origins = frozenset(settings.cors_origins)
         self._open: set[Socket] = set()
@@ -115,6 +117,8 @@ class Sockets:
             link.silence_limit = self.settings.silence_limits.get(dialect.name, link.silence_limit)
             self._open.add(socket)
             self.tally.open[dialect.name] += 1
+            if self.lookout is not None:
+                self.lookout.opened(socket)
             socket.open()
 
     def sessions(self, dialect: str) -> Mapping[str, int]:
@@ -124,6 +128,8 @@ class Sockets:
 
     def forget(self, socket: Socket, dialect: Dialect) -> None:
         self._open.discard(socket)
+        if self.lookout is not None:
+            self.lookout.left(socket)
         self.tally.open[dialect.name] -= 1
 
     def framed(self, body: bytes) -> bytes:

@@ -43,6 +43,7 @@ SHOWN_ELSEWHERE = {
     "CALLBOARD_HANDSHAKE_DEADLINE": "adapters/server/conftest.py",
     "CALLBOARD_WRITE_DEADLINE": "adapters/server/conftest.py",
     "CALLBOARD_SILENCE_LIMIT": "adapters/server/test_stalled.py",
+    "CALLBOARD_SEEN_INTERVAL": "adapters/test_seen.py",
     "CALLBOARD_ENCRYPTION_KEY": "adapters/test_forgetting.py",
     "CALLBOARD_GRACEFUL_TIMEOUT": "end_to_end/test_shutdown.py",
     "CALLBOARD_LOG_FORMAT": "adapters/test_serve_records.py",

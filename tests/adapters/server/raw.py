@@ -127,12 +127,14 @@ class Wire:
         self.answers_pings = True
         self.pings = 0
         self._bytes = bytearray()
+        self._sending = trio.Lock()
 
     async def send(self, *parts: bytes) -> None:
-        """Send them as one. Raises Gone."""
+        """Send them as one; who reads meanwhile may answer pings. Raises Gone."""
         try:
             with trio.fail_after(PATIENCE):
-                await self.stream.send_all(b"".join(parts))
+                async with self._sending:
+                    await self.stream.send_all(b"".join(parts))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise Gone from None
 

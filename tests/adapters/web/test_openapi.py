@@ -159,7 +159,7 @@ async def every(app: QuartTrio, document: dict[str, Any], data: bytes = b"", **h
     asked = set[tuple[str, str]]()
     for method, path, _ in operations(document):
         # What the query says ends an event stream before it begins.
-        url = re.sub(r"{\w+}", "x", path) + "?after=now&limit=few&message_count=many&since=ever&size=some"
+        url = re.sub(r"{\w+}", "x", path) + "?after=now&limit=few&message_count=many&since=ever&size=some&at=noon"
         await client.open(url, method=method, data=data, headers={"Host": "localhost", **headers})
         asked.add((method, path))
     return asked
