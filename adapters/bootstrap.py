@@ -212,7 +212,7 @@ def assemble(
     app.register_blueprint(causes_blueprint(system, audit_log(settings.store.path, system.store)))
     place = None if settings.store.path is None else Place(settings.store.path, settings.encryption_key)
     app.register_blueprint(audit_export_blueprint(system, place))
-    app.register_blueprint(causes_blueprint(system, audit_log(settings.store.path, system.store)))
+    app.register_blueprint(proofs_blueprint(system, settings.store.path))
     forgetting = Forgetting(system.store, settings.store.path, blobs)
     app.register_blueprint(forgetting_blueprint(system, forgetting, sockets_of(app).recollection.forget))
     app.register_blueprint(forks_blueprint(system))
