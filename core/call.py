@@ -469,9 +469,21 @@ class Tool(Struct, frozen=True, gc=False):
         return self.result is None and self.error is None
 
 
+class Answer(Struct, frozen=True, gc=False):
+    """An answer that is over, in the words the caller was to hear, an apology among them."""
+
+    response_id: int
+    text: str
+    end_call: bool = False
+    transfer_number: str | None = None
+    digit_to_press: str | None = None
+    no_interruption_allowed: bool = False
+
+
 class Call(Struct, frozen=True):
     """`newest` is the newest response id that needs no answer any more, -1 at first. `tools`: open and remembered.
 
+    `answer` is how that one was answered, where it was: a socket that lost it may ask for it again.
     `model` and `instructions` are other ones than the server's, where a fork has its own.
     """
 
@@ -484,6 +496,7 @@ class Call(Struct, frozen=True):
     transcript: tuple[Utterance, ...] = ()
     turn: str | None = None
     newest: int = -1
+    answer: Answer | None = None
     response: Response | None = None
     tools: tuple[Tool, ...] = ()
     webhooks: tuple[str, ...] = ()
@@ -784,11 +797,22 @@ def _evolve_heard(state: Call, event: Heard) -> Call:
             assert_never(event)
 
 
+def _answer(event: ResponseCompleted | ResponseFailed) -> Answer:
+    if isinstance(event, ResponseFailed):
+        return Answer(event.response_id, " ".join(filter(None, (event.text, event.apology))))
+    return Answer(
+        event.response_id, event.text, event.end_call, event.transfer_number, event.digit_to_press,
+        event.no_interruption_allowed,
+    )  # fmt: skip
+
+
 def _evolve_drafted(state: Call, event: Drafted) -> Call:
     match event:
         case ResponseRequired(response_id, reminder):
             return replace(state, response=Response(response_id, reminder))
-        case ResponseCompleted() | ResponseFailed() | ResponseSuperseded(by=int()):
+        case ResponseCompleted() | ResponseFailed():
+            return replace(state, newest=max(state.newest, event.response_id), answer=_answer(event), response=None)
+        case ResponseSuperseded(by=int()):
             return replace(state, newest=max(state.newest, event.response_id), response=None)
         case ResponseSuperseded():  # the platform may ask for this one again, but not for an older one
             return replace(state, newest=max(state.newest, event.response_id - 1), response=None)

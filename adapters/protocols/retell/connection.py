@@ -79,7 +79,9 @@ class RetellConnection:
         match tell.command:
             case ConnectSocket():
                 return self._connected(tell.stream, outcome)
-            case RequireResponse(response_id) if not isinstance(outcome, Accepted):
+            case RequireResponse(response_id) if isinstance(outcome, Accepted):
+                return self._required(response_id, outcome.state)
+            case RequireResponse(response_id):
                 return self._not_required(response_id, outcome)
             case _:
                 return ()
@@ -105,6 +107,13 @@ class RetellConnection:
                 return (ENDED,)
             case _:
                 return (FAULT,)
+
+    def _required(self, response_id: int, state: Any) -> Sequence[Output]:
+        """What was answered before is decided to nothing; a socket that came since has not heard it."""
+        answer = state.answer
+        if answer is None or answer.response_id != response_id or not self._hearing.gives_again(response_id):
+            return ()
+        return (Write(frames.encode(frames.whole(answer))),)
 
     def _not_required(self, response_id: int, outcome: Outcome) -> Sequence[Output]:
         """Who asked is told that no answer comes, lest the caller hear nothing; unless this socket is not heard."""

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from adapters.protocols import wire
 from core.call import (
     AgentAdjusted,
+    Answer,
     CallerInterrupted,
     GreetingGiven,
     MetadataShown,
@@ -95,7 +96,7 @@ def show(event: Any) -> Shown | None:  # one row of the contract each
         case ResponsePieceAdded(response_id, _, _, text):
             return Response(response_id, text, content_complete=False, end_call=False)
         case ResponseCompleted():
-            return _completed(event)
+            return _last(event, event.rest)
         case ResponseFailed(response_id, _, sorry, text):
             return apology(response_id, sorry, behind=text)
         case ToolRequested(tool_call_id, name, arguments):
@@ -119,19 +120,24 @@ def apology(response_id: int, sorry: str, *, behind: str = "") -> Response:
     return Response(response_id, f" {sorry}" if behind else sorry, content_complete=True, end_call=False)
 
 
+def whole(answer: Answer) -> Response:
+    """The answer in one frame, for a socket that heard nothing of it."""
+    return _last(answer, answer.text)
+
+
 def encode(shown: Shown) -> bytes:
     return wire.encode(shown)
 
 
-def _completed(event: ResponseCompleted) -> Response:
+def _last(answer: Answer | ResponseCompleted, content: str) -> Response:
     return Response(
-        event.response_id,
-        event.rest,
+        answer.response_id,
+        content,
         content_complete=True,
-        end_call=event.end_call,
-        no_interruption_allowed=event.no_interruption_allowed or UNSET,
-        transfer_number=event.transfer_number or UNSET,
-        digit_to_press=event.digit_to_press or UNSET,
+        end_call=answer.end_call,
+        no_interruption_allowed=answer.no_interruption_allowed or UNSET,
+        transfer_number=answer.transfer_number or UNSET,
+        digit_to_press=answer.digit_to_press or UNSET,
     )
 
 

@@ -26,6 +26,7 @@ class Hearing:
     def __init__(self) -> None:
         self.newest = -1
         self._given_up: int | None = None
+        self._heard: int | None = None
         self._invoked: set[str] = set()
 
     def require(self, response_id: int) -> None:
@@ -39,6 +40,11 @@ class Hearing:
         self._given_up = response_id
         return True
 
+    def gives_again(self, response_id: int) -> bool:
+        """An answer that was complete before is asked for once more: whether this socket, which heard nothing of it, is
+        to have it. Then no more of it may leave."""
+        return self._heard != response_id and self.give_up(response_id)
+
     def lets_pass(self, event: Any) -> bool:
         """Whether the platform is to see the event. Asked once for each, in the order of the log.
 
@@ -47,14 +53,17 @@ class Hearing:
         match event:
             case GreetingGiven():
                 return self.newest < 0
-            case ResponsePieceAdded() | ResponseCompleted() | ResponseFailed():
-                return not self._is_stale(event.response_id)
+            case ResponsePieceAdded() | ResponseCompleted() | ResponseFailed() if not self._is_stale(event.response_id):
+                self._heard = event.response_id
+                return True
             case ToolRequested(tool_call_id) if not self._is_stale(event.response_id):
                 self._invoked.add(tool_call_id)
                 return True
             case ToolSucceeded(tool_call_id) | ToolFailed(tool_call_id) if tool_call_id in self._invoked:
                 self._invoked.remove(tool_call_id)
                 return True
+            case ResponsePieceAdded() | ResponseCompleted() | ResponseFailed():
+                return False
             case ToolRequested() | ToolSucceeded() | ToolFailed():
                 return False
             case _:

@@ -11,18 +11,22 @@ from adapters.protocols.retell import RetellDialect, Tally
 from adapters.protocols.retell.connection import RetellConnection
 from adapters.protocols.retell.hearing import Hearing
 from core.call import (
+    Call,
     ConnectSocket,
     DescribeCall,
     DisconnectSocket,
     GreetingGiven,
     NoteUnknown,
     RequireResponse,
+    ResponseCompleted,
+    ResponseFailed,
     ResponsePieceAdded,
     Speaker,
     ToolRequested,
     ToolSucceeded,
     UpdateTranscript,
     Utterance,
+    call,
 )
 from core.decider import Rejected
 from core.dialect import Close, Handshake, Listen, Tell, Write
@@ -105,7 +109,40 @@ def test_who_is_not_the_calls_socket_any_more_is_told_nothing() -> None:
     tell = Tell(STREAM, RequireResponse(1, ()))
     for code in ("not_connected", "call_ended"):
         assert connected().settled(tell, Refused(Rejected(code, "")), 2) == ()
-    assert connected().settled(tell, Accepted((), None, 1), 2) == ()
+    assert connected().settled(tell, Accepted((), Call(), 1), 2) == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "content"),
+    [
+        (ResponseCompleted(1, " drops.", "The wind drops."), b"The wind drops."),
+        (ResponseFailed(1, "it stalled", "Sorry.", "The wind"), b"The wind Sorry."),
+        (ResponseFailed(1, "it stalled", "Sorry.", ""), b"Sorry."),
+    ],
+)
+def test_an_answer_that_was_lost_is_given_again_whole_and_once(answer: Any, content: bytes) -> None:
+    connection, tell = connected(), Tell(STREAM, RequireResponse(1, ()))
+    again = Accepted((), call.fold(Call(), [answer]), 9)
+    (write,) = connection.settled(tell, again, 2)
+    assert isinstance(write, Write)
+    assert b'"content":"%s","content_complete":true' % content in write.body
+    assert connection.settled(tell, again, 3) == ()
+
+
+def test_no_part_of_an_answer_leaves_beside_its_being_given_again() -> None:
+    hearing = Hearing()
+    hearing.require(1)
+    assert hearing.gives_again(1)
+    assert not hearing.lets_pass(ResponseCompleted(1, " drops.", "The wind drops."))
+
+
+def test_what_this_socket_heard_is_not_given_again_to_it() -> None:
+    hearing = Hearing()
+    hearing.require(1)
+    assert hearing.lets_pass(ResponsePieceAdded(1, 1, 0, "The wind"))
+    assert not hearing.gives_again(1)
+    hearing.require(2)
+    assert not hearing.gives_again(1)
 
 
 def test_an_answer_that_could_not_be_asked_for_is_given_up_once_and_not_where_a_newer_one_was() -> None:
