@@ -85,9 +85,7 @@ class Verdict(Situation[S, C, E, W]):
         return self
 
 
-def given(
-    decider: Decider[S, C, E, W], *events: E | CommandRejected, state: S | None = None
-) -> Situation[S, C, E, W]:
+def given(decider: Decider[S, C, E, W], *events: E | CommandRejected, state: S | None = None) -> Situation[S, C, E, W]:
     """The situation after `events`, from `state` on when one is given, else from the very beginning."""
     return Situation(decider, decider.fold(decider.initial if state is None else state, events))
 

@@ -396,9 +396,7 @@ def test_ending_interrupts_the_answers_and_lets_all_clients_go() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "command", [say(1), EndConversation(), RequestPhase(IDLE), UpdateTranscript("x")]
-)
+@pytest.mark.parametrize("command", [say(1), EndConversation(), RequestPhase(IDLE), UpdateTranscript("x")])
 def test_nothing_more_can_be_asked_of_an_ended_conversation(command: Command) -> None:
     given(conversation, *been(ENDED)).when(command).rejected("conversation_ended").ends()
 
