@@ -65,12 +65,12 @@ class Watched:
     """One connection, and what is known of it."""
 
     __slots__ = (
-        "_end", "_mark", "_pinged", "_reached", "_settled", "_socket", "closed", "is_told", "known", "opened", "told",
-        "told_end",
+        "_end", "_mark", "_outlet", "_pinged", "_reached", "_settled", "_socket", "closed", "is_told", "known", "opened",
+        "told", "told_end",
     )  # fmt: skip
 
     def __init__(self, socket: Socket, opened: Opened) -> None:
-        self.opened, self._socket = opened, socket
+        self.opened, self._socket, self._outlet = opened, socket, socket.link.outlet
         self.known = self.told = NOTHING
         self.is_told = self.told_end = False
         self.closed: Closed | None = None
@@ -90,10 +90,10 @@ class Watched:
 
     def look(self, shown: int, head: int) -> None:
         """Find out how far it has come. `shown` was delivered to the audiences, `head` is durable."""
-        link, outlet = self._socket.link, self._socket.link.outlet
+        outlet = self._outlet
         if outlet.pending:
             outlet.flush_contained()
-        if link.closing:
+        if self.closed is not None or self._socket.link.closing:
             self._look_at_the_end()
             return
         self._hear_pong()
@@ -116,7 +116,7 @@ class Watched:
 
     def _ping(self, shown: int) -> None:
         """Behind all that was delivered. It carries the position, and so does its answer."""
-        body, outlet = shown.to_bytes(8), self._socket.link.outlet
+        body, outlet = shown.to_bytes(8), self._outlet
         outlet.watched, self._pinged = bytes((PING, len(body))) + body, shown
         outlet.put(outlet.watched)
 
@@ -145,10 +145,11 @@ class Watched:
         if not reached or reached != self._reached or not self._settled:
             self._know(names=tuple(reached) or self.known.names)
             self._end = Mark(shown if reached and not is_recalling else 0, head)
+        del self._socket  # and all that hangs on it: what is left of the connection is in the outlet
 
     def _look_at_the_end(self) -> None:
         """What waited when it ended has left by now, or still waits, or was dropped."""
-        outlet = self._socket.link.outlet
+        outlet = self._outlet
         if self._end is None:
             return
         if self._mark is not None and (outlet.watched_waits or outlet.lost is outlet.watched):

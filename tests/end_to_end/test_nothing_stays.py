@@ -121,7 +121,7 @@ async def over(idle: Counter[str]) -> None:
 async def test_of_what_is_over_nothing_runs_on_and_nothing_stays(tmp_path: Path, interpreter: None) -> None:
     env = {
         "CALLBOARD_BIND": "127.0.0.1:0", "CALLBOARD_STORE": f"sqlite:///{tmp_path / 'log.db'}",
-        "CALLBOARD_PASSIVATE_AFTER": "0.3", "CALLBOARD_SESSION_MAX_AGE": "0.3",
+        "CALLBOARD_PASSIVATE_AFTER": "0.3", "CALLBOARD_SESSION_MAX_AGE": "0.3", "CALLBOARD_SEEN_INTERVAL": "0.2",
     }  # fmt: skip
     shutdown = trio.Event()
     async with trio.open_nursery() as nursery:
