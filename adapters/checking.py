@@ -128,6 +128,7 @@ def check(
 
 def _in_processes(path: Path, work: Sequence[Sequence[str]], processes: int) -> Iterator[Checked]:
     context = multiprocessing.get_context("spawn")  # nothing of this process, threads least of all, is inherited
+    priority.thread_comes_last(priority.NICENESS)
     with ProcessPoolExecutor(
         processes, mp_context=context, initializer=priority.come_last, initargs=(priority.NICENESS,)
     ) as pool:

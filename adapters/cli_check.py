@@ -13,6 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from adapters import priority
 from adapters.cli_options import DEFAULT_STORE, Store, address, err, out
 from adapters.setting_values import StoreAddress
 
@@ -32,6 +33,7 @@ Processes = Annotated[
 
 def check(store: Store = DEFAULT_STORE, stream: Named = None, processes: Processes = None) -> None:
     """Decide every recorded command again with this version's code: does it lead to what the log has?"""
+    priority.thread_comes_last(priority.NICENESS)
     began = time.monotonic()
     checked: Checked = trio.run(partial(_check, address(store), stream, processes))
     for finding in checked.findings[:SHOWN]:

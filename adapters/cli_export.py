@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from adapters import priority
 from adapters.cli_audit import Server, Token, server_named, warn, with_filters
 from adapters.cli_options import DEFAULT_STORE, Store, address, err, out
 from adapters.exports.formats import Format, NotExported, format_of, refuse_unwritable
@@ -46,6 +47,7 @@ def export(
     token: Token = None,
 ) -> None:
     """Write all events that meet all conditions to a file, with a manifest that says what it is."""
+    priority.thread_comes_last(priority.NICENESS)
     if verify:
         _verify(file)
         return

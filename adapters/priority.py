@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +23,19 @@ def come_last(niceness: int) -> None:
     """
     with suppress(OSError):  # it has one already
         os.setsid()
-    os.nice(niceness)
+    _lower(0, niceness)
     with suppress(OSError):  # this system does not divide by sessions
         _put_session_last(niceness)
+
+
+def thread_comes_last(niceness: int) -> None:
+    """This thread, and the processes it starts from now on, let others go first; those have much to import before
+    they can do so themselves. For threads that do nothing else."""
+    _lower(threading.get_native_id(), niceness)
+
+
+def _lower(id: int, niceness: int) -> None:
+    os.setpriority(os.PRIO_PROCESS, id, max(niceness, os.getpriority(os.PRIO_PROCESS, id)))
 
 
 def _put_session_last(niceness: int) -> None:
