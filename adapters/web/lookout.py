@@ -65,8 +65,8 @@ class Watched:
     """One connection, and what is known of it."""
 
     __slots__ = (
-        "_end", "_mark", "_outlet", "_pinged", "_reached", "_settled", "_socket", "closed", "is_told", "known", "opened",
-        "told", "told_end",
+        "_end", "_mark", "_outlet", "_pinged", "_reached", "_settled", "_socket", "closed", "is_told", "known",
+        "opened", "told", "told_end",
     )  # fmt: skip
 
     def __init__(self, socket: Socket, opened: Opened) -> None:

@@ -16,6 +16,7 @@ import pytest
 import trio
 from msgspec import Struct, json
 
+from actors.system import System
 from adapters import cli
 from adapters.bootstrap import open_history
 from adapters.seen import SeenBy, runs_of, seen_by, seen_of
@@ -23,7 +24,7 @@ from adapters.setting_values import StoreAddress
 from adapters.web import lookout
 from core.delivery import Noted
 from core.identifiers import Category, StreamName
-from core.messages import Recorded
+from core.messages import Outcome, Recorded, Stamp, Unavailable
 from eventstore.audit import AuditLog
 from eventstore.sqlite import SQLiteStore
 from tests.adapters.server.process import ServerProcess
@@ -331,6 +332,37 @@ async def test_a_run_that_goes_on_long_has_its_notes_in_parts_and_each_tells_of_
             assert [(one.acknowledged, one.at_most) for one in (await seen(store, who, at)).streams] == [(version,) * 2]
             assert (await seen(store, gone, at)).code == 1006  # in a part of long ago
         assert await seen_by(store, f"{who}0", now()) is None
+
+
+async def test_what_cannot_be_noted_now_is_noted_later_but_for_too_many_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout, "MOST_ENDED", 1)
+    path, ask, is_full = tmp_path / "log.db", System.ask, [True]
+
+    async def ask_or_not(self: System, stream: StreamName, command: Any, stamp: Stamp) -> Outcome:
+        if is_full[0] and stream.category is Category.DELIVERY:
+            return Unavailable("the disk is full")
+        return await ask(self, stream, command, stamp)
+
+    monkeypatch.setattr(System, "ask", ask_or_not)
+    async with noting(path) as server:
+        id = await server.opened()
+        async with reading(port_of(server), id) as reader:
+            for left in (4, 6):
+                async with reading(port_of(server), id):
+                    await reader.has(left - 1)
+                await reader.has(left)
+            await rest()
+            async with looking(path) as store:
+                assert await notes(store) == []
+            is_full[0] = False
+            await rest()
+    async with looking(path) as store:
+        stayed, forgotten, gone = await connections(store, id)
+        assert (await seen(store, stayed)).streams[0].acknowledged == 6
+        assert (await seen(store, gone)).code == 1006
+        assert await seen_by(store, forgotten) is None
 
 
 # --- who asks --------------------------------------------------------------------------------------------------
