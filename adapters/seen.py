@@ -109,10 +109,10 @@ async def seen_by(log: Log, connection: str, at: int | None = None) -> SeenBy | 
 
 async def _sighting(log: Log, boot: str, number: int, at: int | None) -> Sighting | None:
     part = await _last(lambda part: _has_begun(log, boot, part, at))
-    found = sighting(await _notes(log, boot, part), number, at)
+    found = await trio.to_thread.run_sync(sighting, await _notes(log, boot, part), number, at)
     while found is None and part > 1:  # it ended long before
         part -= 1
-        found = sighting(await _notes(log, boot, part), number, at)
+        found = await trio.to_thread.run_sync(sighting, await _notes(log, boot, part), number, at)
     return found
 
 
