@@ -30,7 +30,7 @@ MOST_ROWS = 192
 MOST_WAITING = 20_000
 """Appends that may wait for the writer; more are told to come back."""
 THOUGHT = 20e-6
-"""Seconds the event loop has to do for a command, about: while one half of them is committed it can do the other's."""
+"""Seconds the event loop has to do for a command, about: while some of them are committed it can do the others'."""
 DOUBT_PAUSE = 0.5
 """Seconds between looks at the log after a fault, while nobody appends."""
 
@@ -110,9 +110,9 @@ class Writer:
             self._finished.set()
 
     def _send(self) -> None:
-        """Give the scribe what waits, up to MOST_ROWS rows; or the half of it, where both halves pay."""
+        """Give the scribe what waits, up to MOST_ROWS rows; or two thirds of it, where two commits pay."""
         batch, rows = list[Waiting](), 0
-        most = min(MOST_ROWS, (self._rows + 1) // 2 if self._rows * THOUGHT > self._quickest else self._rows)
+        most = min(MOST_ROWS, (2 * self._rows + 2) // 3 if self._rows * THOUGHT > self._quickest else self._rows)
         while self._waiting and (rows < most or not batch):  # an append of nothing has no rows, and an answer too
             item = self._waiting.popleft()
             batch.append(item)

@@ -21,13 +21,11 @@ LOOKS = [("verify",), ("log", "tail"), ("log", "show", "ada"), ("replay", "ada")
 @pytest.fixture
 def copy(tmp_path: Path) -> Iterator[Path]:
     """An empty folder for the copy, open to everybody. `seal` makes it what an auditor has."""
-    way = unprivileged.open_way_to(tmp_path)
-    next(way)
+    unprivileged.open_way_to(tmp_path)
     folder = tmp_path / "copy"
     folder.mkdir(mode=0o755)
     yield folder
     folder.chmod(0o755)
-    next(way, None)
 
 
 def write_log(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,10 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
-def open_folder(tmp_path: Path) -> Iterator[Path]:
+def open_folder(tmp_path: Path) -> Path:
     """A folder that anybody may come to."""
-    way = unprivileged.open_way_to(tmp_path)
-    next(way)
-    yield tmp_path
-    next(way, None)
+    unprivileged.open_way_to(tmp_path)
+    return tmp_path
 
 
 def one_line(err: str) -> str:

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -25,19 +24,18 @@ def callboard(*arguments: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
-def open_way_to(path: Path) -> Iterator[None]:
-    """Let everybody through to `path` while it lasts; skips where nobody can be made of the superuser."""
+def open_way_to(path: Path) -> None:
+    """Let everybody through to `path`, for good, as tests beside this one may need the same way; skips where nobody can
+    be made of the superuser."""
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
             pytest.skip("permissions do not bind the superuser, and there is no setpriv to be another")
         if not _may_be_imported():
             pytest.skip("who has no privileges cannot read this checkout")
-    before = {folder: folder.stat().st_mode for folder in (path, *path.parents) if not folder.stat().st_mode & 0o001}
-    for folder, mode in before.items():
-        folder.chmod(mode | 0o011)
-    yield
-    for folder, mode in before.items():
-        folder.chmod(mode)
+    for folder in (path, *path.parents):
+        mode = folder.stat().st_mode
+        if not mode & 0o001:
+            folder.chmod(mode | 0o011)
 
 
 @cache

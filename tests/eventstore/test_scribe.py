@@ -241,6 +241,16 @@ async def _go_on(scribe: int) -> None:
     os.kill(scribe, signal.SIGCONT)
 
 
+async def test_what_a_killed_server_left_is_not_tidied_away_behind_it(path: Path) -> None:
+    """By then another log may be in its place, and the files beside that are not the old one's to remove."""
+    with killed_server(path) as (_, scribe):
+        os.kill(scribe, signal.SIGCONT)
+        with trio.fail_after(PATIENCE):
+            while Path(f"/proc/{scribe}/exe").exists():  # noqa: ASYNC110  # nobody tells us: it is not our child
+                await trio.sleep(0.01)
+        assert path.with_name(f"{path.name}-wal").stat().st_size > 0
+
+
 async def test_a_last_batch_that_takes_for_ever_is_not_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locking, "LAST_BATCH", 0.05)
     with killed_server(path), pytest.raises(StoreUnavailable, match="another process is serving"):
