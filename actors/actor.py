@@ -232,8 +232,13 @@ class Actor:
                 await self._append_singly(planned)
                 return
         before, self.state, self.version = self.state, planned[-1].state, self.version + len(records)
-        outcomes = await self._outcomes(planned, records)
+        outcomes = _outcomes(planned, records)
+        for n, plan in enumerate(planned):
+            if _may_be_repeated(plan):
+                outcomes[n] = await self._outcome_unless_repeated(plan, outcomes[n])
         for plan, outcome in zip(planned, outcomes, strict=True):
+            if type(outcome) is Refused and not outcome.repeated:
+                self._settings.rejections[outcome.rejection.code] += 1
             self._settle(plan.letter, outcome)
         if records and self.recovered:  # else it was told to start over meanwhile
             self.effects.align(self, before, records)
@@ -252,23 +257,6 @@ class Actor:
             except DecideCrashed:
                 self.mailbox.put_back([rest.letter for rest in planned[n:]])
                 return
-
-    async def _outcomes(self, planned: list[Planned], records: tuple[Recorded, ...]) -> list[Outcome]:
-        """What to answer to each, now that `records` are durable."""
-        outcomes, at = list[Outcome](), 0
-        for plan in planned:
-            size = len(plan.decision.events) if plan.decision is not None else 0
-            mine = records[at : at + size]
-            outcome: Outcome = Accepted(mine, plan.state, plan.version)
-            if plan.rejection is not None:
-                outcome = Refused(plan.rejection, mine)
-            if _may_be_repeated(plan):
-                outcome = await self._outcome_unless_repeated(plan, outcome)
-            if isinstance(outcome, Refused) and not outcome.repeated:
-                self._settings.rejections[outcome.rejection.code] += 1
-            outcomes.append(outcome)
-            at += size
-        return outcomes
 
     async def _outcome_unless_repeated(self, plan: Planned, outcome: Outcome) -> Outcome:
         """The log did not check this id, as nothing was appended under it: if it did something before, that counts."""
@@ -299,6 +287,18 @@ class Actor:
             letter.settle(outcome)
         except Exception:  # the asker's fault must not become the actor's crash
             log.exception("an asker could not take its outcome", stream=self.stream)
+
+
+def _outcomes(planned: list[Planned], records: tuple[Recorded, ...]) -> list[Outcome]:
+    """What to answer to each, now that `records` are durable."""
+    outcomes, at = list[Outcome](), 0
+    for plan in planned:
+        size = len(plan.decision.events) if plan.decision is not None else 0
+        mine = records[at : at + size]
+        at += size
+        rejection = plan.rejection
+        outcomes.append(Refused(rejection, mine) if rejection else Accepted(mine, plan.state, plan.version))
+    return outcomes
 
 
 def _may_be_repeated(plan: Planned) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -45,7 +44,7 @@ class Mailbox:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._letters: deque[Letter] | None = None
+        self._letters: list[Letter] | None = None  # there is a list while there are letters
         self._reader: trio.lowlevel.Task | None = None
         self._closed = False
 
@@ -56,19 +55,19 @@ class Mailbox:
         """Take the letter in; False when there is no room, or when nobody will read it any more."""
         if self._closed:
             return False
-        if self._letters is None:
-            self._letters = deque()
-        if len(self._letters) >= self._limit:
+        letters = self._letters
+        if letters is None:
+            self._letters = [letter]
+        elif len(letters) < self._limit:
+            letters.append(letter)
+        else:
             return False
-        self._letters.append(letter)
         self._wake()
         return True
 
     def put_back(self, letters: Iterable[Letter]) -> None:
         """Return letters to the front, in their order; counted before, they may exceed the limit for a moment."""
-        if self._letters is None:
-            self._letters = deque()
-        self._letters.extendleft(reversed(list(letters)))
+        self._letters = [*letters, *(self._letters or ())] or None
 
     async def take(self, most: int) -> list[Letter]:
         """Wait for letters and take up to `most`; none once the mailbox is closed and empty."""
@@ -80,10 +79,11 @@ class Mailbox:
         letters = self._letters
         if not letters:
             return []
-        taken = [letters.popleft() for _ in range(min(most, len(letters)))]
-        if not letters:
-            self._letters = None if len(taken) < most else letters
-        return taken
+        if len(letters) <= most:
+            self._letters = None
+            return letters
+        self._letters = letters[most:]
+        return letters[:most]
 
     def close(self) -> None:
         """No reader will wait any more; what is inside can still be taken."""

@@ -25,7 +25,9 @@ class SystemClock:
 
     def now(self) -> int:
         """µs UTC since the epoch; at least what the last call gave."""
-        self._latest = max(self._latest, self._source() // 1000)
+        now = self._source() // 1000
+        if now > self._latest:
+            self._latest = now
         return self._latest
 
 

@@ -146,7 +146,7 @@ class Writer:
         for item, verdict in zip(batch, report.verdicts, strict=True):
             if isinstance(verdict, Refusal):
                 item.error = error_of(verdict)
-            elif isinstance(item, Append):
+            elif type(item) is Append:
                 item.records = to_records(item.stream, item.decisions, item.expected_version, verdict - item.size)
                 committed.extend(item.records)
         self._tail.extend(committed)
