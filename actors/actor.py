@@ -120,7 +120,9 @@ class Actor:
                 await self._turn(letters)
                 self.crashes = 0
             finally:
-                self.busy, self.last_active = False, trio.current_time()
+                self.busy = False
+                if not len(self.mailbox):  # else it is not idle, and the next turn says when it was last active
+                    self.last_active = trio.current_time()
             if self.decider.is_terminal(self.state) and self.is_idle():
                 return
 

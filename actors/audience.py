@@ -82,8 +82,7 @@ class Audiences:
         if topic is not None:
             self._show(topic, record)
         self.wide.deliver(record)
-        watchers = self._watchers.get(record.stream)
-        if watchers:
+        if self._watchers and (watchers := self._watchers.get(record.stream)):
             self._pass_on(watchers, record)
 
     def _show(self, topic: Topic, record: Recorded) -> None:

@@ -86,6 +86,8 @@ class WideTopics:
 
     def deliver(self, record: Recorded) -> None:
         """Show one record to all who are tuned to a topic it belongs to."""
+        if not self._dialects:  # nearly always
+            return
         for key, dialect in list(self._dialects.items()):
             for topic in _topics(dialect, record):
                 members = list(self._members.get(key, {}).get(topic, ()))

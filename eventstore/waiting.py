@@ -14,33 +14,46 @@ from core.messages import Decision, Recorded
 from eventstore.batches import Statement, Work
 
 
-class Append:
+class _Waiting:
+    """A task that waits for an outcome."""
+
+    __slots__ = ("error", "task")
+
+    def __init__(self) -> None:
+        self.task: trio.lowlevel.Task | None = None
+        self.error: Exception | None = None
+
+    def give_up_waiting(self, _: object) -> trio.lowlevel.Abort:
+        """The task is cancelled: what it wanted is written whole or not at all, and nobody is told."""
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class Append(_Waiting):
     """Decisions to be written together, as rows, and what became of them: their records once durable, or the error.
 
     `work` is what its scribe gets; `size` is how many rows that is.
     """
 
-    __slots__ = ("decisions", "error", "expected_version", "records", "size", "stream", "task", "work")
+    __slots__ = ("decisions", "expected_version", "records", "size", "stream", "work")
 
     def __init__(self, stream: StreamName, expected_version: int, decisions: Sequence[Decision], work: Work) -> None:
+        super().__init__()
         self.stream, self.expected_version, self.decisions = stream, expected_version, decisions
         self.work: Any = work
         self.size = len(work.rows)
         self.records: tuple[Recorded, ...] = ()
-        self.task: trio.lowlevel.Task | None = None
-        self.error: Exception | None = None
 
 
-class Job:
+class Job(_Waiting):
     """Another statement for the one connection that writes; it is committed together with the appends around it."""
 
-    __slots__ = ("error", "size", "task", "work")
+    __slots__ = ("size", "work")
 
     def __init__(self, work: Statement) -> None:
+        super().__init__()
         self.work: Any = work
         self.size = 1
-        self.task: trio.lowlevel.Task | None = None
-        self.error: Exception | None = None
 
 
 Waiting = Append | Job

@@ -85,12 +85,7 @@ class Writer:
         self._rows += item.size
         if self._batch is None:
             self._send()
-
-        def give_up_waiting(_: object) -> trio.lowlevel.Abort:
-            item.task = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(give_up_waiting)
+        await trio.lowlevel.wait_task_rescheduled(item.give_up_waiting)
         if item.error is not None:
             raise item.error
 
