@@ -13,6 +13,7 @@ from msgspec import DecodeError, Struct, json
 from adapters.gateways.breaker import Breaker
 from adapters.gateways.http_answers import read_up_to, tls_settings
 from adapters.gateways.model_failures import retry_after_of
+from adapters.gateways.retries import Retries
 from adapters.gateways.skies import sky
 from core.ports import ForecastFailure, UnknownPlace, Weather
 
@@ -91,8 +92,8 @@ class OpenMeteo:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._geocoding_url, self._forecast_url = geocoding_url, forecast_url
-        self._timeout, self._attempts, self._backoff, self._longest_wait = timeout, attempts, backoff, longest_wait
-        self._breaker, self._jitter = breaker or Breaker(), jitter
+        self._timeout, self._breaker = timeout, breaker or Breaker()
+        self._retries = Retries(attempts, backoff, longest_wait, jitter)
 
     @property
     def name(self) -> str:
@@ -134,12 +135,10 @@ class OpenMeteo:
 
     async def _wait_before_retry(self, tried: int, failure: PassingForecastFailure) -> None:
         """Raises the failure instead when it is not worth another try."""
-        delay = failure.retry_after
-        if delay is None:
-            delay = self._backoff * 2 ** (tried - 1) * (0.5 + self._jitter() / 2)
-        if tried >= self._attempts or delay > self._longest_wait:
+        pause = self._retries.pause(tried, failure.retry_after)
+        if pause is None:
             raise failure
-        await trio.sleep(delay)
+        await trio.sleep(pause)
 
     async def _try(self, client: httpx.AsyncClient, url: str, asked: Mapping[str, str], shape: type[T]) -> T:
         if wait := self._breaker.seconds_to_wait(trio.current_time()):

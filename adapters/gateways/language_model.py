@@ -18,6 +18,7 @@ import trio
 from adapters.gateways.briefing import messages, tools
 from adapters.gateways.chat_stream import ChatReader, CutOff
 from adapters.gateways.model_failures import PassingFailure, failure_of
+from adapters.gateways.retries import Retries
 from core.ports import ModelFailure, Piece, Prompt
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -48,7 +49,7 @@ class OpenAIModel:
     ) -> None:
         self._api_key, self._base_url, self._model = api_key, base_url, model
         self._first_piece_timeout, self._piece_timeout = first_piece_timeout, piece_timeout
-        self._attempts, self._backoff, self._longest_wait, self._jitter = attempts, backoff, longest_wait, jitter
+        self._retries = Retries(attempts, backoff, longest_wait, jitter)
 
     @property
     def name(self) -> str:
@@ -76,12 +77,10 @@ class OpenAIModel:
 
     async def _wait_before_retry(self, tried: int, failure: PassingFailure) -> None:
         """Raises the failure instead when it is not worth another try."""
-        delay = failure.retry_after
-        if delay is None:
-            delay = self._backoff * 2 ** (tried - 1) * (0.5 + self._jitter() / 2)
-        if tried >= self._attempts or delay > self._longest_wait:
+        pause = self._retries.pause(tried, failure.retry_after)
+        if pause is None:
             raise failure
-        await trio.sleep(delay)
+        await trio.sleep(pause)
 
     async def _ask(self, stack: AsyncExitStack, tls: ssl.SSLContext, prompt: Prompt) -> AsyncIterator[Piece]:
         try:

@@ -13,6 +13,7 @@ from functools import cache
 import trio
 
 from adapters.gateways.model_failures import PassingFailure, failure_of
+from adapters.gateways.retries import Retries
 from adapters.gateways.wav import Pcm, read_wav, write_wav
 from core.media import Container, container_of
 from core.ports import ModelFailure, TranscriptionFailure
@@ -41,8 +42,7 @@ class OpenAITranscriber:
         jitter: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._api_key, self._base_url, self._model = api_key, base_url, model
-        self._timeout, self._attempts, self._backoff = timeout, attempts, backoff
-        self._longest_wait, self._jitter = longest_wait, jitter
+        self._timeout, self._retries = timeout, Retries(attempts, backoff, longest_wait, jitter)
 
     @property
     def name(self) -> str:
@@ -60,12 +60,10 @@ class OpenAITranscriber:
                 return await self._ask(name, clip)
             except PassingFailure as failure:
                 tried += 1
-                delay = failure.retry_after
-                if delay is None:
-                    delay = self._backoff * 2 ** (tried - 1) * (0.5 + self._jitter() / 2)
-                if tried >= self._attempts or delay > self._longest_wait:
+                pause = self._retries.pause(tried, failure.retry_after)
+                if pause is None:
                     raise TranscriptionFailure(failure.reason, failure.retry_after) from failure
-                await trio.sleep(delay)
+                await trio.sleep(pause)
             except ModelFailure as failure:
                 raise TranscriptionFailure(failure.reason, failure.retry_after) from failure
 
