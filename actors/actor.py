@@ -4,7 +4,6 @@ What is in hand when something goes wrong is always answered: the letters of a t
 whoever ends the actor.
 """
 
-# long because: what an actor does from waking to leaving is read in one file
 
 from __future__ import annotations
 
@@ -20,6 +19,7 @@ from msgspec.structs import replace
 from actors.backoff import Backoff
 from actors.effects import Effects
 from actors.mailbox import LOOK, Letter, Mailbox
+from actors.planned import Planned, may_be_repeated, outcomes_of
 from core.decider import AnyDecider, CommandRejected, Rejected
 from core.identifiers import StreamName
 from core.messages import Accepted, Decision, Outcome, Recorded, Refused, Unavailable
@@ -33,18 +33,6 @@ MOST_CONFLICTS = 8
 """Times a turn is decided again because somebody else wrote, before its askers are told to come back."""
 
 log = structlog.get_logger("callboard.actor")
-
-
-class Planned:
-    """A letter decided but not yet durable: what to append, and what to answer once it is."""
-
-    __slots__ = ("decision", "letter", "rejection", "state", "version")
-
-    def __init__(
-        self, letter: Letter, decision: Decision | None, rejection: Rejected | None, state: Any, version: int
-    ) -> None:
-        self.letter, self.decision, self.rejection = letter, decision, rejection
-        self.state, self.version = state, version
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +73,15 @@ class Actor:
         Nor are effects' results taken that are on their way: they come of what it said.
         """
         self.effects.cancel()
-        letters = self.mailbox.take_nowait(len(self.mailbox))
-        self.mailbox.put_back(letter for letter in letters if letter.stamp.causation_id is None)
+        self.mailbox.put_back(self._without_results(self.mailbox.take_nowait(len(self.mailbox))))
+        self.state, self.recovered, self.retold = self.decider.initial, False, self.retold + 1
+
+    def _without_results(self, letters: list[Letter]) -> list[Letter]:
+        """Those that come from outside; the others are told that they are not taken."""
         for letter in letters:
             if letter.stamp.causation_id is not None:
                 self._settle(letter, Unavailable("what it comes of was forgotten"))
-        self.state, self.recovered, self.retold = self.decider.initial, False, self.retold + 1
+        return [letter for letter in letters if letter.stamp.causation_id is None]
 
     async def run(self) -> None:
         """Live until the mailbox is closed; after a crash start again from the log, later and later."""
@@ -147,11 +138,16 @@ class Actor:
 
     async def _turn(self, letters: list[Letter]) -> None:
         """Decide and append these letters together. In the end each of them is answered, or back in the mailbox."""
+        retold = self.retold
         try:
             for _ in range(MOST_CONFLICTS):
                 try:
                     while not self.recovered:
                         await self._recover()
+                    if retold != self.retold:
+                        letters, retold = self._without_results(letters), self.retold
+                    if not letters:
+                        return
                     planned = self._decide(letters)
                     del letters[len(planned) :]  # those went back to the mailbox
                     await self._append(planned)
@@ -234,9 +230,9 @@ class Actor:
                 await self._append_singly(planned)
                 return
         before, self.state, self.version = self.state, planned[-1].state, self.version + len(records)
-        outcomes = _outcomes(planned, records)
+        outcomes = outcomes_of(planned, records)
         for n, plan in enumerate(planned):
-            if _may_be_repeated(plan):
+            if may_be_repeated(plan):
                 outcomes[n] = await self._outcome_unless_repeated(plan, outcomes[n])
         for plan, outcome in zip(planned, outcomes, strict=True):
             if type(outcome) is Refused and not outcome.repeated:
@@ -251,9 +247,12 @@ class Actor:
             outcome = await self._first_outcome(planned[0].letter)
             self._settle(planned[0].letter, outcome or Unavailable("the log contradicts itself about this command"))
             return
+        retold = self.retold
         for n, plan in enumerate(planned):
             while not self.recovered:
                 await self._recover()
+            if retold != self.retold and not self._without_results([plan.letter]):
+                continue
             try:
                 await self._append(self._decide([plan.letter]))
             except DecideCrashed:
@@ -289,24 +288,6 @@ class Actor:
             letter.settle(outcome)
         except Exception:  # the asker's fault must not become the actor's crash
             log.exception("an asker could not take its outcome", stream=self.stream)
-
-
-def _outcomes(planned: list[Planned], records: tuple[Recorded, ...]) -> list[Outcome]:
-    """What to answer to each, now that `records` are durable."""
-    outcomes, at = list[Outcome](), 0
-    for plan in planned:
-        size = len(plan.decision.events) if plan.decision is not None else 0
-        mine = records[at : at + size]
-        at += size
-        rejection = plan.rejection
-        outcomes.append(Refused(rejection, mine) if rejection else Accepted(mine, plan.state, plan.version))
-    return outcomes
-
-
-def _may_be_repeated(plan: Planned) -> bool:
-    """Decided to nothing, or to a refusal that keeps no id, although the letter has one."""
-    unchecked = plan.decision is None or plan.decision.stamp.command_id is None
-    return unchecked and plan.letter.stamp.command_id is not None and plan.version > 0
 
 
 class DecideCrashed(Exception):

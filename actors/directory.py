@@ -67,9 +67,15 @@ class Directory:
 
     def passivate(self, idle_since: float) -> None:
         """Let every actor go that has been idle since that (Trio) time."""
-        idle = [actor for actor in self._actors.values() if actor.last_active <= idle_since and actor.is_idle()]
-        for actor in idle:
-            del self._actors[actor.stream]
+        for actor in self.actors():
+            if actor.last_active <= idle_since:
+                self.let_go(actor.stream)
+
+    def let_go(self, stream: StreamName) -> None:
+        """Let the stream's actor go, if it is awake and has nothing to do."""
+        actor = self._actors.get(stream)
+        if actor is not None and actor.is_idle():
+            del self._actors[stream]
             actor.mailbox.close()
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from actors.effects import Tell
@@ -139,3 +140,25 @@ async def test_whoever_sleeps_is_left_asleep(autojump_clock: MockClock) -> None:
     async with running(ForgetfulStore()) as system:
         await system.start_over([TALLY])
         assert len(system.directory) == 0
+
+
+async def test_a_result_in_hand_while_its_actor_finds_its_place_is_not_taken_either(autojump_clock: MockClock) -> None:
+    store, told = ForgetfulStore(), list[Any]()
+    async with running(store) as system:
+        await tell(system, TALLY, Add(100))
+        system.directory.passivate(idle_since=trio.current_time())
+        await settle_down()
+
+        def forget() -> None:
+            store.at_each_point = lambda: None
+            store.forget()
+            for actor in system.directory.actors():
+                actor.start_over()
+
+        store.at_each_point = forget
+        for causation in (f"{TALLY}@1", None):
+            stamp = replace(system.stamp(), causation_id=causation)
+            system.post(TALLY, Add(100), stamp, told.append)
+        await settle_down()
+        assert [type(outcome) for outcome in told] == [Unavailable, Accepted]
+        assert store.forgettings == 1
