@@ -97,14 +97,10 @@ class KeyRing:
 
     def destroy(self, key_ids: Iterable[str]) -> None:
         """Destroy these keys, and with them the one of all that is derived. What is destroyed already stays so."""
-        with self._open() as ring:
-            with _transaction(ring):
-                derived = ring.execute("SELECT id FROM keys WHERE subject = ?", (DERIVED,)).fetchall()
-                for key_id in (*key_ids, *(id for (id,) in derived)):
-                    ring.execute("INSERT OR IGNORE INTO destroyed VALUES (?, ?)", (key_id, _now()))
-                    ring.execute("DELETE FROM keys WHERE id = ?", (key_id,))
-            ring.execute("VACUUM")
-        self.close()  # it would keep the pages it has read
+        try:
+            self._destroy(key_ids)
+        finally:
+            self.close()  # it would keep the pages it has read
 
     def rotate(self, master: MasterKey) -> int:
         """Wrap every key with another master key, all or none; how many there are."""
@@ -136,6 +132,15 @@ class KeyRing:
                 yield self._connection
         except (sqlite3.Error, OSError) as fault:
             raise StoreUnavailable(f"the keys in {self.path} cannot be used: {fault}") from fault
+
+    def _destroy(self, key_ids: Iterable[str]) -> None:
+        with self._open() as ring:
+            with _transaction(ring):
+                derived = ring.execute("SELECT id FROM keys WHERE subject = ?", (DERIVED,)).fetchall()
+                for key_id in (*key_ids, *(id for (id,) in derived)):
+                    ring.execute("INSERT OR IGNORE INTO destroyed VALUES (?, ?)", (key_id, _now()))
+                    ring.execute("DELETE FROM keys WHERE id = ?", (key_id,))
+            ring.execute("VACUUM")
 
     def _connected(self) -> sqlite3.Connection:
         if self._mode != "ro":

@@ -228,8 +228,11 @@ class Vault:
 
     async def destroy(self, key_ids: Iterable[str]) -> None:
         """Destroy these keys, and the one of all that is derived; from now on nothing of that is opened here."""
-        await trio.to_thread.run_sync(self.ring.destroy, tuple(key_ids))
-        self.drop()
+        async with self._making:  # nobody gets a new key for what was read under the old one
+            try:
+                await trio.to_thread.run_sync(self.ring.destroy, tuple(key_ids))
+            finally:
+                self.drop()  # where it failed, too: nothing may be sealed with a key that may be gone
 
     async def renew(self, subject: str) -> None:
         """What is sealed for the subject from now on has a new key; the old ones go on opening what they sealed."""

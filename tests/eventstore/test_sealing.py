@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from base64 import b64decode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from core.conversation import ConversationOpened, MessageSaid, OpenConversation,
 from core.identifiers import Category, StreamName
 from core.messages import Decision, Stamp
 from core.ports import EventStore, StoreUnavailable
+from eventstore import keyring
 from eventstore.catalog import COMMANDS, EVENTS
 from eventstore.ciphers import Cipher
 from eventstore.codec import events
@@ -355,6 +357,35 @@ def test_a_destroyed_key_is_not_in_its_file(path: Path) -> None:
     assert ring.is_destroyed(ids[0])
     assert ring.current("bob")
     ring.close()
+
+
+async def test_nothing_is_sealed_with_a_key_whose_destruction_failed_midway(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(path) as store:
+        await talk(store, "1", "ann", SECRET)
+        ids = vault_of(store).ring.ids_of("person:ann")
+        with (
+            closing(sqlite3.connect(keys_file(path), check_same_thread=False)) as other,
+            monkeypatch.context() as patched,
+        ):
+            patched.setattr(keyring, "_transaction", partial(_read_by, other, keyring.__dict__["_transaction"]))
+            with pytest.raises(StoreUnavailable, match="locked"):
+                await vault_of(store).destroy(ids)
+        await talk(store, "2", "ann", "later")
+        assert texts((await store.read_stream(stream(1)))[1:]) == ["[erased]"]
+    async with opened(path) as store:
+        assert texts((await store.read_stream(stream(2)))[1:]) == ["later"]
+
+
+@contextmanager
+def _read_by(other: sqlite3.Connection, transaction: Any, ring: sqlite3.Connection) -> Iterator[None]:
+    """In place of a transaction: right after it somebody else begins to read the file, so that it cannot be swept."""
+    with transaction(ring):
+        yield
+    ring.execute("PRAGMA busy_timeout = 0")
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM keys").fetchone()
 
 
 async def test_a_checkpoint_is_gone_with_what_it_was_derived_from(path: Path) -> None:
