@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import trio
+
 from adapters.auditing import audit_log
 from adapters.causes import Story, story_of
 from adapters.setting_values import StoreAddress
@@ -48,7 +50,7 @@ async def story(store: EventStore, log: AuditLog, stream: StreamName, version: i
         own = await _correlated(log, record.stamp.correlation_id)
         entries += own
         record = await _cause_elsewhere(store, own)
-    return story_of(f"{stream}@{version}", entries)
+    return await trio.to_thread.run_sync(story_of, f"{stream}@{version}", entries)  # of many that takes a second
 
 
 async def _correlated(log: AuditLog, correlation: str) -> list[Entry]:
@@ -63,12 +65,18 @@ async def _correlated(log: AuditLog, correlation: str) -> list[Entry]:
 
 async def _cause_elsewhere(store: EventStore, entries: list[Entry]) -> Recorded | None:
     """The first cause of another correlation, which no command that Callboard tells itself has."""
+    cause = await trio.to_thread.run_sync(_unknown_cause, entries)
+    if cause is None:
+        return None
+    stream, _, version = cause.rpartition("@")
+    return await _event(store, StreamName(stream), int(version) if version.isdigit() else 0)
+
+
+def _unknown_cause(entries: list[Entry]) -> str | None:
     known = {f"{entry.stream}@{entry.version}" for entry in entries}
-    for entry in entries:
-        if entry.causation is not None and entry.causation not in known:
-            stream, _, version = entry.causation.rpartition("@")
-            return await _event(store, StreamName(stream), int(version) if version.isdigit() else 0)
-    return None
+    return next(
+        (entry.causation for entry in entries if entry.causation is not None and entry.causation not in known), None
+    )
 
 
 async def _event(store: EventStore, stream: StreamName, version: int) -> Recorded | None:

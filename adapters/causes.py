@@ -14,6 +14,8 @@ from msgspec import Raw, Struct, json
 from adapters.records import iso
 from eventstore.audit import Entry
 
+DEEPEST = 200
+"""Decisions within each other that are told; of those below it is told how many. What nests deeper few can read."""
 _Event = tuple[str, int]
 
 
@@ -71,6 +73,16 @@ def size(story: Story) -> int:
         events += len(decision.entries)
         decisions += decision.effects
     return events
+
+
+def below(decisions: Sequence[Decision]) -> int:
+    """How many decisions these led to, however deep."""
+    count, wait = 0, list(decisions)
+    while wait:
+        effects = wait.pop().effects
+        count += len(effects)
+        wait += effects
+    return count
 
 
 def story_of(event: str, entries: Iterable[Entry]) -> Story:
@@ -146,8 +158,8 @@ def as_object(story: Story) -> dict[str, Any]:
     }
 
 
-def _decision_as_object(decision: Decision) -> dict[str, Any]:
-    first = decision.first
+def _decision_as_object(decision: Decision, depth: int = 1) -> dict[str, Any]:
+    first, is_deepest = decision.first, depth >= DEEPEST
     return {
         "stream": decision.stream,
         "command": None if first.command is None else Raw(first.command.encode()),
@@ -160,5 +172,6 @@ def _decision_as_object(decision: Decision) -> dict[str, Any]:
             {"version": entry.version, "event": entry.event, "payload": Raw(entry.payload.encode())}
             for entry in decision.entries
         ],
-        "effects": [_decision_as_object(effect) for effect in decision.effects],
+        "effects": [] if is_deepest else [_decision_as_object(effect, depth + 1) for effect in decision.effects],
+        "more_below": below([decision]) if is_deepest else 0,
     }

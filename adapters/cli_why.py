@@ -57,9 +57,13 @@ async def _story(store: StoreAddress, text: str) -> Story:
 
 def _tree(story: Story) -> Tree:
     """From the first cause down to the event's own decision, and on to all that it caused."""
+    from adapters.causes import DEEPEST
+
     first, *chain = (*story.causes, story.told)
     root = branch = Tree(_told((first,), None, story.event), guide_style="dim")
-    for before, decision in zip((first, *chain), chain, strict=False):
+    if (untold := len(chain) - DEEPEST) > 0:
+        branch.add(_more(untold, "between"))
+    for before, decision in tuple(zip((first, *chain), chain, strict=False))[-DEEPEST:]:
         branch = branch.add(_told((decision,), before, story.event))
     _grow(branch, (story.told,))
     if story.others:
@@ -69,11 +73,21 @@ def _tree(story: Story) -> Tree:
     return root
 
 
-def _grow(branch: Tree, causes: Sequence[Decision]) -> None:
+def _grow(branch: Tree, causes: Sequence[Decision], depth: int = 1) -> None:
     """What these caused; the same command told again and again is one line."""
+    from adapters.causes import DEEPEST, below
+
+    if depth >= DEEPEST:
+        if untold := below(causes):
+            branch.add(_more(untold, "below"))
+        return
     effects = sorted((effect for cause in causes for effect in cause.effects), key=lambda one: one.first.position)
     for alike in _runs(effects):
-        _grow(branch.add(_told(alike, causes[0], "")), alike)
+        _grow(branch.add(_told(alike, causes[0], "")), alike, depth + 1)
+
+
+def _more(untold: int, where: str) -> Text:
+    return Text(f"… {untold:,} more {where}", "dim")
 
 
 def _runs(effects: Iterable[Decision]) -> Iterator[tuple[Decision, ...]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+import trio
+from msgspec import Raw, Struct, json
 from quart import Blueprint, Response
 
 from actors.system import System
 from adapters.asking_why import NoSuchEvent, TooMuchToTell, story
 from adapters.auditing import access, stream_at
-from adapters.causes import as_object, size
+from adapters.causes import Story, as_object, size
 from adapters.web.answers import Problem, accepted, answer
 from adapters.web.audit import auditor
 from adapters.web.correlation import current_correlation
@@ -27,7 +28,8 @@ class CausedEvent(Struct, frozen=True):
 
 class Decided(Struct, frozen=True):
     """A command and the events it led to. Without `causation_id` it came from outside. `effects` are what those events
-    caused, in their order; they are told of the event's own decision alone."""
+    caused, in their order; they are told of the event's own decision alone. Of what is nested too deep to be told
+    `more_below` says how many decisions there are."""
 
     stream: str
     command: Any
@@ -38,6 +40,7 @@ class Decided(Struct, frozen=True):
     causation_id: str | None
     events: list[CausedEvent]
     effects: list[Decided]
+    more_below: int
 
 
 class Causes(Struct, frozen=True):
@@ -70,11 +73,15 @@ def causes_blueprint(system: System, log: AuditLog | None) -> Blueprint:
         except (NoSuchEvent, TooMuchToTell) as reason:
             problem = str(reason)
         stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
-        entries = 0 if told is None else size(told)
+        entries = 0 if told is None else await trio.to_thread.run_sync(size, told)
         note = access("causes", Filters(stream=stream), entries, system.store.head, version=number)
         accepted(await system.ask(stream_at(stamp.time), note, stamp))
         if told is None:
             raise Problem(404, problem)
-        return answer(as_object(told))
+        return answer(await trio.to_thread.run_sync(_encoded, told))
 
     return routes
+
+
+def _encoded(told: Story) -> Raw:
+    return Raw(json.encode(as_object(told)))

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 
+import msgspec
 import pytest
+from rich.console import Console
 
-from adapters.causes import Decision, as_object, story_of
+from adapters import cli_why
+from adapters.causes import DEEPEST, Decision, Story, as_object, story_of
 from eventstore.audit import Entry
 
 
@@ -101,3 +105,37 @@ def test_as_json_a_story_has_each_command_with_its_events(log: Log) -> None:
     assert (shown["event"], shown["correlation_id"], len(shown["causes"])) == ("a@3", "c", 1)
     assert shown["decision"]["events"][0]["version"] == 3
     assert shown["decision"]["effects"][0]["stream"] == "b"
+
+
+def chain_of(length: int) -> Log:
+    """A command from outside, and as many decisions each of which the one before led to."""
+    log = Log()
+    last = log.decide("a", "first")
+    for _ in range(length):
+        last = log.decide("a", "next", cause=last)
+    return log
+
+
+def test_what_is_nested_too_deep_is_counted_in_both_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_why, "_happened", lambda *_: iter(()))
+    story = story_of("a@1", chain_of(2000).entries)
+    told, depth = msgspec.json.decode(msgspec.json.encode(as_object(story)))["decision"], 1
+    while told["effects"]:
+        assert told["more_below"] == 0
+        (told,), depth = told["effects"], depth + 1
+    assert (depth, told["more_below"]) == (DEEPEST, 2001 - DEEPEST)
+    assert f"… {2001 - DEEPEST:,} more below" in drawn(story)
+
+
+def test_of_a_long_way_from_outside_the_first_and_the_last_causes_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_why, "_happened", lambda *_: iter(()))
+    words = drawn(story_of("a@2001", chain_of(2000).entries))
+    assert f"… {2000 - DEEPEST:,} more between" in words
+    assert words.count("next_it") == DEEPEST
+    assert "first_it" in words
+
+
+def drawn(story: Story) -> str:
+    screen = Console(file=StringIO(), width=5000)
+    screen.print(cli_why._tree(story))  # noqa: SLF001
+    return str(screen.file.getvalue())  # type: ignore[attr-defined]
