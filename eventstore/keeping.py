@@ -97,9 +97,10 @@ def expect_log(folder: Path, found: Inspected, manifest: Manifest) -> None:
 
 @contextmanager
 def _workplace(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to make it in. Of a backup that was killed nothing is left by the next one."""
+    """A folder beside `folder` to make it in. Of a backup that was killed nothing is left by the next one, whatever the
+    name of either."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    place = durable.partial(folder)
+    place = durable.partial(folder.with_name("backup"))
     lock = os.open(folder.parent, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -88,7 +88,7 @@ def test_a_backup_can_be_looked_into_like_any_log(run: Run, log: Path, tmp_path:
         (("restore", "b", "--store", "memory:"), "a log in memory cannot be restored; give --store"),
         (("backup", ".", "--store", "sqlite:///log.db"), "is there already, and is left as it is; name a folder"),
         (("restore", "whole", "--store", "sqlite:///log.db"), "there is already log.db in "),
-        (("backup", "/proc/b", "--store", "sqlite:///log.db"), "No such file or directory: /proc/.b.partial"),
+        (("backup", "/proc/b", "--store", "sqlite:///log.db"), "No such file or directory: /proc/.backup.partial"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(

@@ -216,11 +216,25 @@ def test_whoever_is_killed_while_backing_up_leaves_a_whole_backup_or_none(log: P
 
 
 def test_nothing_of_an_attempt_that_was_killed_gets_into_the_next(log: Path, folder: Path) -> None:
-    left = folder.with_name(".nightly.partial") / "left"
+    left = folder.with_name(".backup.partial") / "left"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"from before")
     assert "left" not in backed_up(log, folder).files
     assert "left" not in names_in(folder)
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_also_where_each_night_has_its_name(
+    log: Path, folder: Path
+) -> None:
+    def monday() -> None:
+        back_up(log, folder.with_name("monday"), version="1", with_keys=True)
+
+    lines = places(monday, KEPT)
+    shutil.rmtree(folder.parent)
+    killed_at(monday, KEPT, lines[-len(lines) // 4])
+    assert names_in(folder.parent) != []
+    backed_up(log, folder.with_name("tuesday"))
+    assert names_in(folder.parent) == ["tuesday"]
 
 
 def test_of_two_at_one_time_the_second_is_refused(log: Path, folder: Path) -> None:
