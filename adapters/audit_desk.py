@@ -25,7 +25,8 @@ from adapters.setting_values import StoreAddress
 from core.audit import NoteAccess, audit, decide
 from core.messages import Decision, Stamp
 from core.ports import StoreUnavailable
-from eventstore.audit import AuditLog, BadCursor, Filters
+from eventstore.audit import AuditLog, Filters, TooBroad
+from eventstore.cursors import BadCursor
 from eventstore.index import Index
 
 PATIENCE = 30.0
@@ -44,7 +45,7 @@ class Listing(Struct, frozen=True):
 
 
 class Desk(Protocol):
-    """Answers questions. Raises StoreUnavailable, BadCursor."""
+    """Answers questions. Raises StoreUnavailable, BadCursor, TooBroad."""
 
     async def page(self, filters: Filters, cursor: str | None, limit: int, *, newest_first: bool) -> Listing:
         """The next events."""
@@ -141,6 +142,8 @@ class ServerDesk:
             return body
         if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             raise StoreUnavailable(f"{server} does not tell us ({_detail(body)}); write an auditor's --token")
+        if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY and "too broad" in str(body):
+            raise TooBroad(_detail(body))
         if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY and "cursor" in str(body):
             raise BadCursor(_detail(body))
         raise StoreUnavailable(f"{server} does not tell us: {_detail(body)}")

@@ -72,7 +72,7 @@ def _filters(options: dict[str, Any]) -> Filters:
     """Raises Unusable."""
     from adapters.auditing import time_asked  # so that other commands start quickly
     from eventstore.audit import Filters
-    from eventstore.words import phrases
+    from eventstore.words import objection
 
     written = {name: _storable(value) for name, value in options.items() if value is not None}
     for name in written.keys() & {"since", "until"}:
@@ -80,8 +80,8 @@ def _filters(options: dict[str, Any]) -> Filters:
             written[name] = time_asked(written[name])
         except Unusable as fault:
             raise Unusable(f"--{name}: {fault}") from None
-    if "text" in written and not phrases(written["text"]):
-        raise Unusable("--text: there is no word in it; write one")
+    if "text" in written and (complaint := objection(written["text"])):
+        raise Unusable(f"--text: {complaint}")
     return Filters(**written)
 
 
@@ -146,7 +146,8 @@ audit_app.command("count")(count)
 
 def _at_desk(ask: Callable[[Desk], Awaitable[None]], store: str, server: str | None, token: str | None) -> None:
     """Raises Unusable, StoreUnavailable."""
-    from eventstore.audit import BadCursor
+    from eventstore.audit import TooBroad
+    from eventstore.cursors import BadCursor
 
     async def work() -> None:
         async with _desk(store, server, (token or "").strip() or None) as desk:
@@ -156,6 +157,8 @@ def _at_desk(ask: Callable[[Desk], Awaitable[None]], store: str, server: str | N
         trio.run(work)
     except BadCursor as fault:
         raise Unusable(f"--cursor: {fault}") from None
+    except TooBroad as fault:
+        raise Unusable(str(fault)) from None
 
 
 @asynccontextmanager

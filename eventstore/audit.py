@@ -5,23 +5,23 @@ Reads only, by connections of its own, on threads; also while a server writes to
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
+from time import perf_counter
 from typing import Any, TypeVar
 
-import msgspec
 import trio
 from msgspec import Struct, structs
 
 from core.ports import StoreUnavailable
 from eventstore import searching
 from eventstore.codec import Undecodable
+from eventstore.cursors import Place, cursor_at, place_of
 from eventstore.index import Opener, as_text
 from eventstore.index_reading import index_path, known_level
 from eventstore.questions import Filters, Span
@@ -30,7 +30,7 @@ from eventstore.searching import View
 from eventstore.uris import reading_uri
 from eventstore.words import phrases, says
 
-__all__ = ["MOST_ON_PAGE", "AuditLog", "BadCursor", "Entry", "Filters", "Page", "cursor_at"]
+__all__ = ["MOST_ON_PAGE", "AuditLog", "Entry", "Filters", "Page", "TooBroad"]
 
 MOST_ON_PAGE = 1000
 """Entries of a page, and of a batch of a walk."""
@@ -41,11 +41,16 @@ MOST_LOOKS = 100
 KEPT = 4
 """Connections kept open for the next one who asks."""
 
+SECONDS = 2.0
+"""How long one look for a page or a count may take: there are but few readers."""
+STEPS = 5_000
+"""Steps of SQLite between two looks at the clock; the merging of many words takes few steps for its time."""
+
 T = TypeVar("T")
 
 
-class BadCursor(ValueError):
-    """A cursor that was not given out for this question."""
+class TooBroad(ValueError):
+    """A question that would keep a reader busy for too long."""
 
 
 class Entry(Struct, frozen=True):
@@ -88,17 +93,19 @@ class AuditLog:
     async def page(
         self, filters: Filters, *, cursor: str | None = None, limit: int = 100, newest_first: bool = False
     ) -> Page:
-        """The next entries, from 1 to MOST_ON_PAGE, behind `cursor`. Raises BadCursor."""
-        place = None if cursor is None else _place(cursor, filters, newest_first=newest_first)
+        """The next entries, from 1 to MOST_ON_PAGE, behind `cursor`; all pages are of the log as it was at the first.
+        Raises BadCursor, TooBroad."""
+        place = None if cursor is None else place_of(cursor, filters, newest_first=newest_first)
         limit = max(1, min(limit, MOST_ON_PAGE))
-        return await self._run(self._page, filters, place, limit, newest_first)
+        return await self._run(self._page, filters, place, limit, newest_first, seconds=SECONDS)
 
     async def count(self, filters: Filters, at_most: int = 100_000) -> tuple[int, bool]:
         """How many entries there are, and whether that is all of them: counting ends at `at_most`, and where it would
-        take reading all of a large log."""
-        counted, after, head, looks = 0, 0, await self.head(), 0
-        while counted < at_most and looks < MOST_LOOKS:
-            more, reached = await self._run(searching.count, filters, Span(after, head), at_most - counted + 1)
+        take reading all of a large log. Raises TooBroad."""
+        counted, after, head, looks, until = 0, 0, await self.head(), 0, perf_counter() + SECONDS
+        while counted < at_most and looks < MOST_LOOKS and (looks == 0 or perf_counter() < until):
+            ask = filters, Span(after, head), at_most - counted + 1
+            more, reached = await self._run(searching.count, *ask, seconds=SECONDS)
             counted, looks = counted + more, looks + 1
             if reached is None:
                 return min(counted, at_most), counted <= at_most
@@ -142,12 +149,16 @@ class AuditLog:
     def _entries(self, rows: Sequence[tuple[Any, ...]]) -> tuple[Entry, ...]:
         return tuple(_entry(row, self._opener) for row in rows)
 
-    def _page(self, view: View, filters: Filters, place: int | None, limit: int, newest_first: bool) -> Page:
-        span = _behind(_whole(view), place, newest_first=newest_first)
+    def _page(self, view: View, filters: Filters, place: Place | None, limit: int, newest_first: bool) -> Page:
+        head = _head(view) if place is None else min(place.head, _head(view))
+        begin = Place(head + 1 if newest_first else 0, head) if place is None else Place(place.position, head)
+        span = begin.span(newest_first=newest_first)
         found = searching.find(view, filters, span, limit + 1)
         entries = self._entries(found.rows[:limit])
         reached = entries[-1].position if len(found.rows) > limit else found.reached
-        return Page(entries, None if reached is None else cursor_at(reached, filters, newest_first=newest_first))
+        if reached is None:
+            return Page(entries)
+        return Page(entries, cursor_at(Place(reached, head), filters, newest_first=newest_first))
 
     def _batch(self, view: View, filters: Filters, span: Span) -> tuple[tuple[Entry, ...], int | None]:
         """The next of a walk, and where it goes on, None at its end."""
@@ -155,15 +166,18 @@ class AuditLog:
         entries = self._entries(found.rows)
         return entries, entries[-1].position if len(entries) == MOST_ON_PAGE else found.reached
 
-    async def _run(self, look: Callable[..., T], *args: Any) -> T:
+    async def _run(self, look: Callable[..., T], *args: Any, seconds: float = math.inf) -> T:
+        """Raises TooBroad when it takes more than `seconds`."""
         try:
-            return await trio.to_thread.run_sync(partial(self._look, look, *args), limiter=self._threads)
+            return await trio.to_thread.run_sync(partial(self._look, seconds, look, *args), limiter=self._threads)
         except (sqlite3.Error, Undecodable) as fault:
+            if getattr(fault, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                raise TooBroad("too broad: ask for less, or for words that are not so common") from None
             raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
 
-    def _look(self, look: Callable[..., T], *args: Any) -> T:
+    def _look(self, seconds: float, look: Callable[..., T], *args: Any) -> T:
         """Log and index as they are at one moment: whoever makes the index anew is not in between."""
-        with self._connected() as connection:
+        with self._connected() as connection, _ending_after(connection, seconds):
             view = View(connection, _level(connection))
             return look(view, *args)
 
@@ -216,6 +230,17 @@ class Reader:
         self.connection.close()
 
 
+@contextmanager
+def _ending_after(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """What is looked for meanwhile is interrupted then."""
+    until = perf_counter() + seconds
+    connection.set_progress_handler(lambda: perf_counter() > until, STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
 def _identity(log: Path) -> tuple[int, int] | None:
     """Which file the log's index is, None while there is none."""
     try:
@@ -241,12 +266,6 @@ def _head(view: View) -> int:
     return view.connection.execute(f"SELECT MAX(rowid) FROM {TABLE}").fetchone()[0] or 0
 
 
-def _behind(span: Span, place: int | None, *, newest_first: bool) -> Span:
-    if place is None:
-        return Span(span.low, span.high, newest_first)
-    return Span(span.low, place - 1, True) if newest_first else Span(place, span.high)
-
-
 def _entry(row: tuple[Any, ...], opener: Opener | None) -> Entry:
     entry = Entry(*row)
     if opener is None:
@@ -254,27 +273,3 @@ def _entry(row: tuple[Any, ...], opener: Opener | None) -> Entry:
     payload = as_text(opener.event(entry.stream, entry.version, entry.event, entry.payload))
     command = None if entry.command is None else as_text(opener.command(entry.stream, entry.version, entry.command))
     return structs.replace(entry, payload=payload, command=command)
-
-
-# --- cursors ----------------------------------------------------------------------------------------------------
-
-
-def cursor_at(position: int, filters: Filters, *, newest_first: bool = False) -> str:
-    """The cursor that goes on behind a position."""
-    return urlsafe_b64encode(msgspec.msgpack.encode((position, newest_first, _digest(filters)))).decode().rstrip("=")
-
-
-def _place(cursor: str, filters: Filters, *, newest_first: bool) -> int:
-    """The position a cursor stands for. Raises BadCursor."""
-    try:
-        content = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        position, direction, digest = msgspec.msgpack.decode(content, type=tuple[int, bool, bytes])
-    except (ValueError, msgspec.DecodeError):
-        raise BadCursor("this is no cursor; begin without one") from None
-    if direction != newest_first or digest != _digest(filters) or not 0 <= position < 1 << 63:
-        raise BadCursor("this cursor belongs to another question; ask the same again, or begin without one")
-    return position
-
-
-def _digest(filters: Filters) -> bytes:
-    return sha256(repr(structs.astuple(filters)).encode()).digest()[:8]

@@ -15,6 +15,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+MOST = 16
+"""Words, phrases and beginnings in one question at most: the index merges all that begins so before it answers."""
+
 _ASKED = re.compile(r'"([^"]*)"(\*?)|([^\s"]+)')
 _WORD = re.compile(r"[^\W_]+")
 
@@ -33,6 +36,14 @@ def phrases(text: str) -> tuple[Phrase, ...]:
     return tuple(Phrase(part, words, open_end) for part, open_end in asked if (words := words_of(part)))
 
 
+def objection(text: str) -> str | None:
+    """Why `text` is not to be searched for; None where it is."""
+    asked = phrases(text)
+    if not asked:
+        return "there is no word in it; write one"
+    return f"there are {len(asked)} words and phrases in it; write {MOST} at most" if len(asked) > MOST else None
+
+
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text in the form in which they are compared."""
     if not text.isascii():
@@ -42,7 +53,8 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def match_expression(asked: tuple[Phrase, ...]) -> str:
     """The question in FTS5's own language (sqlite.org/fts5.html, 3). What is in quotes is no syntax; it ends at NUL."""
-    return " AND ".join(f'"{_storable(each.written)}"{" *" if each.open_end else ""}' for each in asked) or '""'
+    different = {(each.words, each.open_end): each for each in asked}.values()
+    return " AND ".join(f'"{_storable(each.written)}"{" *" if each.open_end else ""}' for each in different) or '""'
 
 
 def _storable(text: str) -> str:

@@ -20,8 +20,9 @@ from adapters.web.correlation import current_correlation
 from adapters.web.described import Timestamp, described
 from adapters.web.requests import query_of
 from core.identifiers import Category
-from eventstore.audit import MOST_ON_PAGE, AuditLog, BadCursor, Filters
-from eventstore.words import phrases
+from eventstore.audit import MOST_ON_PAGE, AuditLog, Filters, TooBroad
+from eventstore.cursors import BadCursor
+from eventstore.words import objection
 
 MOST_COUNTED = 1_000_000
 Text = Annotated[str, Meta(max_length=1024)]
@@ -46,8 +47,8 @@ class Asked(Struct, frozen=True):
 
     def filters(self) -> Filters:
         """Raises Problem 422."""
-        if self.text is not None and not phrases(self.text):
-            raise unprocessable((("query", "text"), "Expected a word at least"))
+        if self.text is not None and (fault := objection(self.text)):
+            raise unprocessable((("query", "text"), fault))
         return Filters(
             self.stream, self.category, self.event, self.principal, self.correlation_id, self.causation_id, self.origin,
             self.command_id, _time("since", self.since), _time("until", self.until), self.text, self.rejected,
@@ -118,6 +119,8 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
             page = await file.page(filters, cursor=asked.cursor, limit=asked.limit, newest_first=asked.newest_first)
         except BadCursor as fault:
             raise unprocessable((("query", "cursor"), str(fault))) from None
+        except TooBroad as fault:
+            raise unprocessable((("query", "text"), str(fault))) from None
         await record(visitor, "search", filters, len(page.entries))
         entries = [as_object(entry) for entry in page.entries]
         return answer({"entries": entries, "next_cursor": page.next_cursor, "head": head})
@@ -128,7 +131,10 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
         """How many events meet all conditions. For the roles auditor and operator; being told is recorded."""
         visitor, asked = auditor(), query_of(AskedCount)
         filters, file, head = asked.filters(), _file(log), system.store.head
-        count, complete = await file.count(filters, asked.at_most)
+        try:
+            count, complete = await file.count(filters, asked.at_most)
+        except TooBroad as fault:
+            raise unprocessable((("query", "text"), str(fault))) from None
         await record(visitor, "count", filters, count)
         return answer(AuditCount(count, complete, head))
 

@@ -102,6 +102,7 @@ def test_events_are_counted(run: Run, path: Path) -> None:
 def test_what_is_asked_wrongly_is_said_in_one_line(run: Run, path: Path) -> None:
     wrong = {
         ("--since", "yesterday"): "--since: 'yesterday' is not a time; write it as",
+        ("--text", "s* " * 17): "--text: there are 17 words and phrases in it; write 16 at most",
         ("--text", "..."): "--text: there is no word in it",
         ("--cursor", "?"): "--cursor: this is no cursor",
         ("--server", "nowhere"): "--server: not an address",
@@ -113,6 +114,15 @@ def test_what_is_asked_wrongly_is_said_in_one_line(run: Run, path: Path) -> None
         assert (code, out, err.count("\n")) == (1, "", 1)
         assert complaint in err
     assert accesses(path) == []
+
+
+def test_what_would_take_too_long_is_said_in_one_line(run: Run, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventstore.audit.STEPS", 10)
+    monkeypatch.setattr("eventstore.audit.SECONDS", 0.0)
+    for way in ("search", "count"):
+        code, out, err = run(way, "--text", "hay", "--store", f"sqlite:///{path}")
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert "too broad: ask for less" in err
 
 
 def test_a_file_that_another_process_writes_to_is_read_and_said_not_to_be_recorded(run: Run, path: Path) -> None:

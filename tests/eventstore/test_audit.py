@@ -12,9 +12,11 @@ from core.decider import CommandRejected
 from core.identifiers import Category, StreamName
 from core.messages import Decision, Recorded, Stamp
 from core.ports import StoreUnavailable
+from eventstore import audit as asking
 from eventstore import index, index_reading, searching
-from eventstore.audit import AuditLog, BadCursor, Entry, Filters
+from eventstore.audit import AuditLog, Entry, Filters, TooBroad
 from eventstore.codec import events
+from eventstore.cursors import BadCursor
 from eventstore.index import Index
 from eventstore.opening import open_sqlite
 from tests.eventstore.logs import stream, whole
@@ -207,6 +209,38 @@ async def test_a_page_does_not_look_at_all_of_a_large_log_for_what_is_nowhere(
         assert page.entries == ()
         page, pages = await audit.page(filters, cursor=page.next_cursor), pages + 1
     assert 2 <= pages <= len(log) // 10 + 2
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_pages_end_also_where_each_of_them_adds_to_the_log(
+    log: list[Recorded], path: Path, *, newest_first: bool
+) -> None:
+    audit, told, cursor, count = AuditLog(path), list[int](), None, len(log)
+    for n in range(40, 42 + count):
+        page = await audit.page(Filters(), limit=1, cursor=cursor, newest_first=newest_first)
+        told += positions(page.entries)
+        if (cursor := page.next_cursor) is None:
+            break
+        async with open_sqlite(path) as store:
+            log += await store.append(TALKS[0], [decision(n)], expected_version=versions_of(log, TALKS[0]))
+    assert cursor is None
+    assert sorted(told) == list(range(1, count + 1))
+    assert len(log) > count
+
+
+async def test_a_question_that_takes_too_long_is_too_broad(
+    log: list[Recorded], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = AuditLog(path)
+    await audit.page(Filters(text="hello"))
+    monkeypatch.setattr(asking, "STEPS", 10)
+    monkeypatch.setattr(asking, "SECONDS", 0.0)
+    for look in (audit.page, audit.count):
+        with pytest.raises(TooBroad, match="too broad"):
+            await look(Filters(text="hello"))
+    assert [batch async for batch in audit.walk(Filters(text="hello"))]
+    monkeypatch.undo()
+    assert (await audit.page(Filters(text="hello"))).entries
 
 
 async def test_a_count_ends_at_what_was_asked_for(log: list[Recorded], path: Path) -> None:

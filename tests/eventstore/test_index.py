@@ -16,7 +16,7 @@ from eventstore.audit import AuditLog, Filters
 from eventstore.index import Index
 from eventstore.index_reading import index_path
 from eventstore.opening import open_sqlite
-from eventstore.words import phrases, says
+from eventstore.words import match_expression, objection, phrases, says
 from tests.eventstore.logs import raw, say, stamp, stream
 
 
@@ -269,6 +269,12 @@ async def test_the_index_and_the_log_agree_what_a_word_is(path: Path) -> None:
     await Index(path).level()
     assert {text: await found(path, text) for text in asked} == without
     assert without["unicode"] == [1]
+
+
+def test_a_question_has_a_bounded_number_of_words_and_each_is_looked_up_once() -> None:
+    assert match_expression(phrases('s* S* "s"* other s')) == '"s" * AND "other" AND "s"'
+    assert objection("word " * 16) is None
+    assert objection("s* " * 17) == "there are 17 words and phrases in it; write 16 at most"
 
 
 def test_what_has_no_word_in_it_asks_for_nothing_and_finds_nothing() -> None:

@@ -158,6 +158,7 @@ async def test_what_is_asked_wrongly_is_said_field_by_field(office: Office) -> N
     for field, value in wrong.items():
         status, body = await office.ask(**{field: value})
         assert (status, body["detail"][0]["loc"]) == (422, ["query", field])
+    assert (await office.ask(text="s* " * 17))[1]["detail"][0]["loc"] == ["query", "text"]
     cursor = (await office.told(limit=1))["next_cursor"]
     assert (await office.ask(cursor=cursor, rejected=True))[0] == 422
 
@@ -204,6 +205,16 @@ async def test_nobody_is_told_what_cannot_be_recorded(office: Office, moods: lis
         assert (status, list(body)) == (503, ["detail"])
     moods.append("well")
     assert (await office.told())["entries"]
+
+
+async def test_what_would_take_too_long_is_said_to_be_too_broad(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.audit.STEPS", 10)
+    monkeypatch.setattr("eventstore.audit.SECONDS", 0.0)
+    for path in (EVENTS, f"{EVENTS}/count"):
+        status, body = await office.ask(path, principal="bob")
+        assert (status, body["detail"][0]["msg"][:10]) == (422, "too broad:")
 
 
 async def test_clients_are_told_nothing(office: Office) -> None:
