@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
 
 import trio
 from msgspec import Struct
 
+from adapters.delivery_parts import Log, Parts, TooManyParts
 from adapters.dialects import references
 from adapters.protocols.wire import iso_time
 from adapters.replaying import JOINED, LEFT
 from adapters.telling import Devices
 from adapters.web.described import Timestamp
-from core.delivery import Noted, part_of
 from core.identifiers import MalformedStreamName, StreamName
 from core.messages import Recorded
-from core.sightings import Seen, Sighting, sighting, sightings
+from core.sightings import Sighting, sighting, sightings
 from eventstore.audit import AuditLog, Filters
 
 MOST_DIGITS = 18
@@ -61,12 +60,6 @@ class SeenBy(Struct, frozen=True):
     streams: tuple[SeenStream, ...]
 
 
-class Log(Protocol):
-    """The streams of a log."""
-
-    async def read_stream(self, stream: StreamName, *, after: int = 0, limit: int | None = None) -> list[Recorded]: ...
-
-
 Runs = Callable[[int], Awaitable[str | None]]
 """Which run of the server the notes of a time are of."""
 
@@ -103,43 +96,17 @@ async def seen_by(log: Log, connection: str, at: int | None = None) -> SeenBy | 
     if found is None:
         return None
     names = [StreamName.parse(name) for name in found.names if not name.startswith("#")]
-    streams = [Told(name, await log.read_stream(name), at) for name in names]
+    streams = [await trio.to_thread.run_sync(Told, name, await log.read_stream(name), at) for name in names]
     return _seen_by(boot, found, at, [stream.to(connection, found) for stream in streams])
 
 
 async def _sighting(log: Log, boot: str, number: int, at: int | None) -> Sighting | None:
-    part = await _last(lambda part: _has_begun(log, boot, part, at))
-    found = await trio.to_thread.run_sync(sighting, await _notes(log, boot, part), number, at)
-    while found is None and part > 1:  # it ended long before
-        part -= 1
-        found = await trio.to_thread.run_sync(sighting, await _notes(log, boot, part), number, at)
-    return found
-
-
-async def _notes(log: Log, boot: str, part: int) -> list[Seen]:
-    """Those of a part, and of its neighbours: what is looked at there may be told in the next, or the one before."""
-    return [
-        (record.stamp.time, record.event.note)
-        for each in range(max(1, part - 1), part + 2)
-        for record in await log.read_stream(part_of(boot, each))
-        if isinstance(record.event, Noted)
-    ]
-
-
-async def _has_begun(log: Log, boot: str, part: int, at: int | None) -> bool:
-    first = await log.read_stream(part_of(boot, part), limit=1)
-    return bool(first) and (at is None or first[0].stamp.time <= at)
-
-
-async def _last(holds: Callable[[int], Awaitable[bool]]) -> int:
-    """The last number for which it holds, of those from 1 on; 0 for none."""
-    low, high = 0, 1
-    while await holds(high):
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if await holds(middle) else (low, middle)
-    return low
+    parts = Parts(log, boot)
+    try:
+        part = await parts.telling(number, await parts.begun(at))
+    except TooManyParts:
+        return None
+    return None if part is None else await trio.to_thread.run_sync(sighting, await parts.around(part), number, at)
 
 
 # --- all of a stream --------------------------------------------------------------------------------------------
@@ -148,11 +115,12 @@ async def _last(holds: Callable[[int], Awaitable[bool]]) -> int:
 async def seen_of(log: Log, runs: Runs, stream: StreamName, at: int) -> list[SeenBy]:
     """Whoever heard the stream at that time, and what of it. Raises StoreUnavailable."""
     records = await log.read_stream(stream)
-    present = _present(records, at)
+    present = await trio.to_thread.run_sync(_present, records, at)
     boots = {id.rpartition(".")[0]: None for id in present}
     if (run := await runs(at)) is not None:
         boots[run] = None
-    told, names = Told(stream, records, at), {str(stream)} | {f"#{topic}" for topic in _topics(records)}
+    told = await trio.to_thread.run_sync(Told, stream, records, at)
+    names = {str(stream)} | {f"#{topic}" for topic in await trio.to_thread.run_sync(_topics, records)}
     found: list[SeenBy] = []
     for boot in boots:
         found += await _listeners(log, boot, at, names, present, told)
@@ -163,8 +131,8 @@ async def _listeners(
     log: Log, boot: str, at: int, names: set[str], present: dict[str, Recorded], told: Told
 ) -> list[SeenBy]:
     try:
-        part = await _last(lambda part: _has_begun(log, boot, part, at))
-        known = await trio.to_thread.run_sync(sightings, await _notes(log, boot, part), at)
+        parts = Parts(log, boot)
+        known = await trio.to_thread.run_sync(sightings, await parts.around(await parts.begun(at)), at)
     except MalformedStreamName:  # an origin that somebody made up
         return []
     heard = {n: sight for n, sight in known.items() if sight.was_there and names & {*sight.names}}

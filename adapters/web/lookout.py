@@ -195,6 +195,7 @@ class Lookout:
         self._system, self._interval = system, interval
         self._open: dict[Socket, Watched] = {}
         self._ended: dict[Watched, None] = {}
+        self._newest: Watched | None = None
         self._part, self._notes = 1, 0
 
     def opened(self, socket: Socket) -> None:
@@ -202,7 +203,9 @@ class Lookout:
         number, since = int(who.connection_id.rpartition(".")[2]), who.query.get("since", "")
         version = int(since) if since.isascii() and since.isdecimal() and len(since) < MOST_DIGITS else None
         opened = Opened(number, now, who.principal, socket.dialect, dict(who.path), version)
-        self._open[socket] = Watched(socket, opened)
+        watched = self._open[socket] = Watched(socket, opened)
+        if self._newest is None or number > self._newest.opened.connection:
+            self._newest = watched
 
     def left(self, socket: Socket) -> None:
         watched = self._open.pop(socket, None)
@@ -236,6 +239,8 @@ class Lookout:
 
     def _begin_part(self) -> None:
         self._part, self._notes = self._part + 1, 0
+        if self._newest is not None and self._newest.closed is not None:
+            self._ended[self._newest] = None  # told again: no part's highest number is below that of one before
         for watched in (*self._open.values(), *self._ended):
             watched.is_told, watched.told, watched.told_end = False, NOTHING, False
 
