@@ -28,7 +28,8 @@ def vault_for(datastore: LogDatastore, path: Path, master: MasterKey | None) -> 
     """The vault of a log that is about to be written; None where encryption is off.
 
     Keys that the log says are destroyed are destroyed again: they may have come back with a copy of their file. Raises
-    StoreUnavailable when the log has sealed text and there is no key to read that, or it was sealed with other keys.
+    StoreUnavailable when the log has sealed text and there is no key to read that, its keys are not there, or it was
+    sealed with others.
     """
     with datastore.transaction(commit=True) as cursor:
         cursor.execute(f"SELECT value FROM {IDENTITY} WHERE name = 'keys'")
@@ -38,6 +39,7 @@ def vault_for(datastore: LogDatastore, path: Path, master: MasterKey | None) -> 
             if known is not None:
                 raise StoreUnavailable(_complaint(path))
             return None
+        _refuse_missing(path, known)
         ring = KeyRing(keys_file(path), master)
         try:
             _refuse_other(ring, known)
@@ -62,6 +64,7 @@ def opener_of(path: Path, master: MasterKey | None) -> Opener | None:
         return None
     if master is None:
         return Locked()
+    _refuse_missing(path, row[0])
     ring = KeyRing(keys_file(path), master, read_only=True)
     try:
         _refuse_other(ring, row[0])
@@ -69,6 +72,12 @@ def opener_of(path: Path, master: MasterKey | None) -> Opener | None:
         ring.close()
         raise
     return Vault(ring)
+
+
+def _refuse_missing(path: Path, known: str | None) -> None:
+    """None are made in their place: restoring a backup would take those for the newer ones."""
+    if known is not None and not keys_file(path).exists():
+        raise StoreUnavailable(f"the keys of this log are missing: {keys_file(path)}; put back the file that was there")
 
 
 def _refuse_other(ring: KeyRing, known: str | None) -> None:

@@ -424,6 +424,12 @@ async def test_a_sealed_log_is_not_written_without_its_key_nor_with_another(path
             async with opened(path, master):
                 pass
     keys_file(path).unlink()
+    for opening in (opened, open_sqlite_read_only):
+        with pytest.raises(StoreUnavailable, match=r"keys of this log are missing: .*-keys; put back the file"):
+            async with opening(path, MASTER):
+                pass
+        assert not keys_file(path).exists(), "restoring would prefer it to the backup's"
+    KeyRing(keys_file(path), MASTER).close()
     with pytest.raises(StoreUnavailable, match="not those of this log"):
         async with opened(path):
             pass
