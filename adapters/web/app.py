@@ -37,6 +37,8 @@ from core.ports import BlobStore, StoreUnavailable
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing, and whose answers a page of another origin cannot read."""
+RECORDED = ("/api/audit/", "/api/log/")
+"""Where reading is recorded in the log, so that a request adds to it also where nobody can read the answer."""
 DECIDERS: Mapping[Category, AnyDecider] = {Category.CONVERSATION: conversation}
 SOCKETS = "callboard.sockets"
 """Where the app keeps its `Sockets`, in `app.extensions`."""
@@ -91,9 +93,17 @@ def _refuse_strangers(app: QuartTrio, settings: WebSettings) -> None:
         origin, host = request.headers.get("Origin"), request.headers.get("Host")
         if not is_ours(host, allowed, trust_host=trusted):
             return _forbidden("This host is not served without auth")
-        if request.method in READING or may_come_from(origin, host, allowed, trust_host=trusted):
+        may_come = may_come_from(origin, host, allowed, trust_host=trusted)
+        if request.path.startswith(RECORDED) and _is_foreign() and not (origin and may_come):
+            return _forbidden("Pages of this origin may not read the log")
+        if request.method in READING or may_come:
             return None
         return _forbidden("Pages of this origin may not do this")
+
+
+def _is_foreign() -> bool:
+    """Whether a browser says that a page of another origin asks; also where it sends no Origin, as for an image."""
+    return request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"}
 
 
 def _forbidden(what: str) -> Response:

@@ -114,6 +114,9 @@ def proofs_blueprint(system: System, path: Path | None) -> Blueprint:
         try:
             proof = await log.look(lambda select: prover.event(select, event))
         except Unprovable as fault:
+            stream, _, version = event.rpartition("@")
+            number = int(version) if version.isdecimal() and len(version) < 18 else 0
+            await record(visitor, "proof", Filters(stream=stream or None), 0, version=number)
             raise Problem(404, str(fault)) from None
         proved = proof["event"]
         await record(visitor, "proof", Filters(stream=proved["stream"]), 1, version=proved["version"])

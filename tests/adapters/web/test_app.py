@@ -89,3 +89,19 @@ async def test_the_origins_are_a_setting(start: Any) -> None:
     for origin, permitted in (("https://app.example.com", True), (ORIGIN, False)):
         headers = (await server.http.get("/health", headers={"Origin": origin})).headers
         assert ("Access-Control-Allow-Origin" in headers) is permitted
+
+
+@pytest.mark.parametrize("path", ["/api/audit/events", "/api/log/stream"])
+async def test_a_foreign_page_adds_nothing_to_the_log_by_having_it_read(start: Any, path: str) -> None:
+    """An image's address is asked for without an Origin; a browser says all the same that another site's page asks."""
+    server = await start(settings=WebSettings(model="scripted", cors_origins=(ORIGIN,)))
+    for site in ("cross-site", "same-site"):
+        for more in ({}, {"Origin": "https://evil.example"}):
+            answer = await server.http.get(path, headers={"Sec-Fetch-Site": site, **more})
+            assert answer.status_code == 403
+            assert "may not read the log" in answer.json()["detail"]
+        permitted = await server.http.head(path, headers={"Sec-Fetch-Site": site, "Origin": ORIGIN})
+        assert permitted.status_code != 403
+    for site in ("same-origin", "none"):
+        assert (await server.http.head(path, headers={"Sec-Fetch-Site": site})).status_code != 403
+    assert (await server.http.get("/health", headers={"Sec-Fetch-Site": "cross-site"})).status_code == 200

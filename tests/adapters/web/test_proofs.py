@@ -61,7 +61,10 @@ async def test_what_cannot_be_proved_is_not_found_with_the_reason(office: Office
     status, body = await office.ask(f"{PROOF}/{event}")
     assert status == 404
     assert any(reason in body["detail"] for reason in ("has no event", "is no event", "is in no checkpoint yet"))
-    assert await office.accesses() == []
+    (access,) = [record.event for record in await office.accesses()]
+    assert isinstance(access, Accessed)
+    assert (access.way, access.entries) == ("proof", 0)
+    assert access.question.get("stream", "") == event.rpartition("@")[0]
 
 
 @pytest.mark.parametrize("path", [CHECKPOINTS, f"{PROOF}/{TALK}@1"])
