@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.system import System
-from adapters.forking import NoSuchPast, NotForked
+from adapters.forking import NoSuchPast, NotForked, refuse_forgotten
 from core.call import (
     Call,
     ConnectSocket,
@@ -63,6 +63,7 @@ class Answer(Struct, frozen=True):
 async def continue_once(system: System, fork: StreamName, stamp: Stamp) -> Step:
     """Say the next thing, and wait for its answer; again with the stamp's command id, it is what was said the first
     time. Raises NotForked, StoreUnavailable."""
+    since = system.store.forgettings
     records = await system.store.read_stream(fork)
     if (found := lineage(records)) is None:
         missing = f"{fork} was not forked from another stream"
@@ -83,7 +84,7 @@ async def continue_once(system: System, fork: StreamName, stamp: Stamp) -> Step:
     said = all_said[done]
     stamp = replace(stamp, command_id=stamp.command_id or said.id, causation_id=said.id)
     say = _say_to_call if source.category is Category.CALL else _say_to_conversation
-    answer = await say(system, fork, said, stamp)
+    answer = await say(system, fork, said, stamp, since)
     return Step(said.words, answer.text, answer.failure, len(all_said) - done - 1)
 
 
@@ -117,12 +118,12 @@ def _told(records: Sequence[Recorded], commands: Mapping[int, Any]) -> Iterator[
 # --- conversations ----------------------------------------------------------------------------------------------
 
 
-async def _say_to_conversation(system: System, fork: StreamName, said: Said, stamp: Stamp) -> Answer:
+async def _say_to_conversation(system: System, fork: StreamName, said: Said, stamp: Stamp, since: int) -> Answer:
     state, version = await system.look(fork)
     if state.replies:
         await _until(system, fork, version, lambda event: _answer_to(event, state.replies[-1].reply_id))
         stamp = replace(stamp, time=system.clock.now())
-    told = (await _ask(system, fork, _said_again(system, said.command), stamp)).records
+    told = (await _ask(system, fork, _said_again(system, said.command), stamp, since)).records
     return await _until(system, fork, told[-1].version, _answers(told))
 
 
@@ -173,21 +174,22 @@ def _alike(one: Sequence[Utterance], other: Sequence[Utterance]) -> int:
     return next((n for n, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))
 
 
-async def _say_to_call(system: System, fork: StreamName, said: Said, stamp: Stamp) -> Answer:
+async def _say_to_call(system: System, fork: StreamName, said: Said, stamp: Stamp, since: int) -> Answer:
     """By a socket of our own, as a call without one does nothing; what is answered is heard at once."""
     state, _ = await system.look(fork)
     if state.socket is not None and state.socket.startswith(f"{system.boot}."):
         raise NotForked(f"{fork} has a caller; go on when nobody is connected")
     socket, ours = system.new_connection_id(), replace(stamp, command_id=None, causation_id=None)
-    await _ask(system, fork, ConnectSocket(socket, system.clock.now()), ours)
+    await _ask(system, fork, ConnectSocket(socket, system.clock.now()), ours, since)
     try:
         transcript = _joined(state, _of_caller(said.command.transcript))
         order = RequireResponse(state.newest + 1, transcript, said.command.reminder)
-        told = (await _ask(system, fork, order, stamp)).records
+        told = (await _ask(system, fork, order, stamp, since)).records
         answer = await _until(system, fork, told[-1].version, _answer_in_call)
         if answer.text:
             heard = (*transcript, Utterance(Speaker.AGENT, answer.text))
-            await _ask(system, fork, UpdateTranscript(heard), ours)
+            of_answer = replace(ours, causation_id=told[-1].id)  # and so not done once that is forgotten
+            await _ask(system, fork, UpdateTranscript(heard), of_answer, since)
         return answer
     finally:
         system.post(fork, DisconnectSocket(socket, system.clock.now(), "continued"), ours, lambda _: None)
@@ -220,7 +222,10 @@ def _answer_in_call(event: Any) -> Answer | None:
 # --- both -------------------------------------------------------------------------------------------------------
 
 
-async def _ask(system: System, fork: StreamName, command: Any, stamp: Stamp) -> Accepted:
+async def _ask(system: System, fork: StreamName, command: Any, stamp: Stamp, since: int) -> Accepted:
+    """What is told comes of what was read when the log's `forgettings` were `since`: only while they still are. From
+    here on the actor itself drops what comes of something forgotten."""
+    refuse_forgotten(system.store, since)
     match await system.ask(fork, command, stamp):
         case Accepted() as accepted:
             return accepted

@@ -28,7 +28,7 @@ from eventstore.index import Index
 from eventstore.index_reading import index_path
 from eventstore.sealing import Vault
 from eventstore.sqlite import SQLiteStore
-from eventstore.subjects import subject_named
+from eventstore.subjects import STREAM, subject_named
 
 NOT_SEALED = (
     "this log is not sealed, so there is no key to destroy; with CALLBOARD_ENCRYPTION_KEY set, what is recorded from "
@@ -50,8 +50,8 @@ class Removable(Protocol):
 class Forgotten(Struct, frozen=True):
     """What was done. `keys` that were destroyed: none means that it was done before, or that there never was anything.
 
-    `streams` are the subject's own, `blobs` those removed. `in_clear`: events that were recorded before the log was
-    sealed; their text stays.
+    `streams` are the subject's own, forks of a stream that is nobody's among them, `blobs` those removed. `in_clear`:
+    events that were recorded before the log was sealed; their text stays.
     """
 
     subject: str
@@ -83,16 +83,24 @@ class Forgetting:
             raise NotSealed(NOT_SEALED)
         async with self._turn:
             found = await _looked_for(path, store.opener, subject_named(named))
-            blobs = sum([await self._blobs.remove(digest) for digest in found.blobs])
-            if found.key_ids:
-                await record(RecordForgetting(found.subject, found.key_ids, len(found.streams), blobs))
-            await store.opener.destroy(found.key_ids)
+            keys, blobs = len(found.key_ids), await self._destroyed(store.opener, found, record)
             await start_over(found.streams)
             await store.settle_readers()
+            before, found = found, await _looked_for(path, store.opener, found.subject)
+            if found.subject.startswith(STREAM) and len(found.streams) > len(before.streams):  # forked meanwhile
+                keys, blobs = keys + len(found.key_ids), blobs + await self._destroyed(store.opener, found, record)
             await start_over(found.streams)
             if index_path(path).exists():
                 await Index(path, store.opener).forget()
-        return Forgotten(found.subject, len(found.key_ids), len(found.streams), blobs, found.in_clear)
+        return Forgotten(found.subject, keys, len(found.streams), blobs, found.in_clear)
+
+    async def _destroyed(self, vault: Vault, found: Remains, record: Record) -> int:
+        """How many blobs went with the keys."""
+        blobs = sum([await self._blobs.remove(digest) for digest in found.blobs])
+        if found.key_ids:
+            await record(RecordForgetting(found.subject, found.key_ids, len(found.streams), blobs))
+        await vault.destroy(found.key_ids)
+        return blobs
 
 
 async def _looked_for(path: Path, vault: Vault, subject: str) -> Remains:

@@ -72,6 +72,10 @@ class EventStore(Protocol):
     def head(self) -> int:
         """The last durable position, 0 for an empty log."""
 
+    @property
+    def forgettings(self) -> int:
+        """Changes whenever something is forgotten: what was read before must not be written again after."""
+
     async def append(
         self, stream: StreamName, decisions: Sequence[Decision], *, expected_version: int
     ) -> tuple[Recorded, ...]:

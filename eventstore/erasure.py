@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from core.identifiers import StreamName
 from eventstore.index import as_text
-from eventstore.personal import NAMES_BLOBS, OWNERS, SHARED
+from eventstore.personal import FORKED, NAMES_BLOBS, OWNERS, SHARED
 from eventstore.recorder import TABLE
 from eventstore.sealing import Vault, has_clear_text
 from eventstore.subjects import PERSON, STREAM, First, is_shared, owner
@@ -24,11 +24,13 @@ from eventstore.uris import reading_uri
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 _FIRST = f"SELECT topic, state, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
+_FORKS = f"SELECT originator_id FROM {TABLE} WHERE topic IN (?, ?) AND JSON_EXTRACT(state, '$.source') = ?"
 _ROWS = f"SELECT originator_id, originator_version, topic, state, command FROM {TABLE} WHERE "
 
 
 class Remains(Struct, frozen=True):
-    """What there is of a subject. `streams` are its own; `blobs` are digests that nobody else's events name.
+    """What there is of a subject. `streams` are its own, and the forks of a stream that is nobody's; `blobs` are
+    digests that nobody else's events name.
 
     `in_clear`: events of it that were recorded before there was encryption, whose text no forgetting reaches.
     """
@@ -44,25 +46,31 @@ def remains(path: Path, vault: Vault, subject: str) -> Remains:
     """What there is of the subject in the log at `path` and its keys. Raises sqlite3.Error, Undecodable."""
     with closing(sqlite3.connect(reading_uri(path), uri=True)) as connection:
         streams = tuple(sorted(_streams(connection, subject)))
+        subjects = {subject, *(STREAM + stream for stream in streams if subject.startswith(STREAM))}
         blobs, in_clear = _looked_through(connection, vault, streams)
         blobs -= _named_by_others(connection, vault, streams) if blobs else set()
         spoken = _spoken_in_clear(connection, subject)
     return Remains(
-        subject, vault.ring.ids_of(subject), tuple(map(StreamName, streams)), tuple(sorted(blobs)), in_clear + spoken
+        subject,
+        tuple(key_id for each in sorted(subjects) for key_id in vault.ring.ids_of(each)),
+        tuple(map(StreamName, streams)),
+        tuple(sorted(blobs)),
+        in_clear + spoken,
     )
 
 
 def _streams(connection: sqlite3.Connection, subject: str) -> Iterator[str]:
-    """The streams that are the subject's own."""
+    """The streams that are the subject's own; a fork of one that is nobody's is nobody's too, and says the same."""
     for stream in set(_candidates(connection, subject)):
         first: First | None = connection.execute(_FIRST, (stream,)).fetchone()
-        if first is not None and owner(stream, first) == subject and not is_shared(stream):
+        whose = STREAM + stream if subject.startswith(STREAM) else subject
+        if first is not None and owner(stream, first) == whose and not is_shared(stream):
             yield stream
 
 
 def _candidates(connection: sqlite3.Connection, subject: str) -> Iterator[str]:
     if subject.startswith(STREAM):
-        yield subject.removeprefix(STREAM)
+        yield from _with_forks(connection, subject.removeprefix(STREAM))
         return
     person = subject.removeprefix(PERSON)
     query = f"SELECT originator_id FROM {TABLE} WHERE principal = ? AND originator_version = 1"
@@ -70,6 +78,16 @@ def _candidates(connection: sqlite3.Connection, subject: str) -> Iterator[str]:
     query = f"SELECT originator_id FROM {TABLE} WHERE topic = ? AND JSON_EXTRACT(state, ?) = ?"
     for name, field in OWNERS.items():
         yield from (stream for (stream,) in connection.execute(query, (name, f"$.{field}", person)))
+
+
+def _with_forks(connection: sqlite3.Connection, stream: str) -> set[str]:
+    """The stream, its forks, and theirs."""
+    found, fresh = set[str](), {stream}
+    while fresh:
+        found |= fresh
+        forks = (fork for source in fresh for (fork,) in connection.execute(_FORKS, (*FORKED, source)))
+        fresh = set(forks) - found
+    return found
 
 
 def _looked_through(connection: sqlite3.Connection, vault: Vault, streams: Collection[str]) -> tuple[set[str], int]:

@@ -17,7 +17,7 @@ class MemoryStore:
     """A log in memory: nothing survives the process, so nothing is durable. For tests and `--store memory:`."""
 
     def __init__(self, epoch: str = "memory") -> None:
-        self.epoch = epoch
+        self.epoch, self.forgettings = epoch, 0
         self._log: list[Recorded] = []
         self._streams: dict[StreamName, list[Recorded]] = {}
         self._outcomes: dict[tuple[StreamName, str], list[Recorded]] = {}

@@ -170,6 +170,9 @@ NAMES_BLOBS = ("session.media_received/1", "session.transcription_requested/1", 
 OWNERS: Mapping[str, str] = {"conversation.opened/1": "user_id", "session.opened/1": "user"}
 """The first events that name the person whose stream it is, and the field that does."""
 
+FORKED = ("conversation.forked/1", "call.forked/1")
+"""The events that name the stream, their `source`, whose past theirs begins with a copy of."""
+
 NOBODY = frozenset({"", "anonymous", "everybody", "system", "retell"})
 """Names that are no person's: who brought no token, whom sessions of streams are open to, effects, the platform."""
 

@@ -57,6 +57,10 @@ class SQLiteStore:
         return self._tail.head
 
     @property
+    def forgettings(self) -> int:
+        return self.opener.forgettings if isinstance(self.opener, Vault) else 0
+
+    @property
     def statistics(self) -> WriterStatistics:
         return self._writing.statistics
 

@@ -219,7 +219,7 @@ class TroubledStore:
     """
 
     def __init__(self, inner: MemoryStore | None = None) -> None:
-        self.inner = inner or MemoryStore()
+        self.inner, self.forgettings = inner or MemoryStore(), 0
         self.appends: list[tuple[Decision, ...]] = []
         self.stream_reads: list[StreamName] = []
         self.log_reads: list[int] = []

@@ -10,10 +10,12 @@ from pathlib import Path
 import jwt
 import pytest
 import trio
+from msgspec.structs import replace
 
 from adapters import cli
 from adapters.config import BadSetting, from_environment
 from adapters.forgetting import Forgetting, Forgotten, nothing_in_memory, recorded_in
+from adapters.forking import fork
 from adapters.gateways.blobs import blobs_beside
 from core.audit import RecordForgetting, SubjectForgotten
 from core.conversation import ConversationOpened, OpenConversation
@@ -240,6 +242,47 @@ async def test_what_was_recorded_in_clear_is_said_to_stay(tmp_path: Path) -> Non
         record = recorded_in(store, Stamp("c", 1))
         done = await Forgetting(store, path, blobs_beside(path)).forget("ann", record, nothing_in_memory)
     assert (done.keys, done.in_clear) == (0, 1)
+
+
+@pytest.mark.parametrize(("user", "named", "keys"), [(None, "conversation-1", 3), ("ann", "ann", 1)])
+async def test_forks_of_what_is_forgotten_and_their_forks_are_forgotten_with_it(
+    tmp_path: Path, user: str | None, named: str, keys: int
+) -> None:
+    path, stamp = tmp_path / "log.db", Stamp("c", 1, principal="olga")
+    names = [StreamName.of(Category.CONVERSATION, each) for each in "1234"]
+    opening = OpenConversation("tutor", "voice", SECRET, user, "api")
+    opened = ConversationOpened("tutor", "voice", SECRET, user, "api")
+    async with open_sqlite(path, master=MASTER) as store:
+        for name in (names[0], names[3]):
+            whose = user if name == names[0] else None
+            decision = Decision(Stamp("c", 1), replace(opening, user_id=whose), (replace(opened, user_id=whose),))
+            await store.append(name, [decision], expected_version=0)
+        await fork(store, names[0], names[1], stamp)
+        await fork(store, names[1], names[2], stamp, at=1)
+        record = recorded_in(store, stamp)
+        done = await Forgetting(store, path, blobs_beside(path)).forget(named, record, nothing_in_memory)
+        assert (done.keys, done.streams) == (keys, 3)
+        topics = [(await store.read_events(name))[0].topic for name in names]
+        assert topics == ["[erased]"] * 3 + [SECRET]
+
+
+async def test_what_is_forked_while_it_is_forgotten_is_forgotten_too(tmp_path: Path) -> None:
+    path, stamp = tmp_path / "log.db", Stamp("c", 1)
+    one, other = (StreamName.of(Category.CONVERSATION, each) for each in "12")
+    async with open_sqlite(path, master=MASTER) as store:
+        opened = ConversationOpened("tutor", "voice", SECRET, None, "api")
+        decision = Decision(stamp, OpenConversation("tutor", "voice", SECRET, None, "api"), (opened,))
+        await store.append(one, [decision], expected_version=0)
+        record = recorded_in(store, stamp)
+
+        async def late(command: RecordForgetting) -> None:
+            if not await store.read_stream(other):
+                await fork(store, one, other, stamp)
+            await record(command)
+
+        done = await Forgetting(store, path, blobs_beside(path)).forget(one, late, nothing_in_memory)
+        assert (done.keys, done.streams) == (2, 2)
+        assert (await store.read_events(other))[0].topic == "[erased]"
 
 
 def test_forgetting_without_a_server(store: str, run: Run, tmp_path: Path) -> None:
