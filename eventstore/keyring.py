@@ -27,6 +27,8 @@ from eventstore.masterkey import MasterKey
 DERIVED = "derived"
 """The subject of what is derived from the log, as checkpoints are; people's and streams' have a colon in them."""
 KEY_BYTES = 32
+UNFINISHED = "unfinished"
+"""The name in the table `ring` that is there while a forgetting is under way."""
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS keys (
@@ -96,11 +98,24 @@ class KeyRing:
             return tuple(id for (id,) in ring.execute(query, (subject,)))
 
     def destroy(self, key_ids: Iterable[str]) -> None:
-        """Destroy these keys, and with them the one of all that is derived. What is destroyed already stays so."""
+        """Destroy these keys, and with them the one of all that is derived. What is destroyed already stays so.
+
+        Until `finish` the ring is `unfinished`, also for who opens it after a crash.
+        """
         try:
             self._destroy(key_ids)
         finally:
             self.close()  # it would keep the pages it has read
+
+    def finish(self) -> None:
+        """Call this when nobody remembers any more what the destroyed keys had sealed, nor anything derived of it."""
+        with self._open() as ring:
+            ring.execute("DELETE FROM ring WHERE name = ?", (UNFINISHED,))
+
+    def unfinished(self) -> bool:
+        """Whether keys were destroyed, and it was not finished."""
+        with self._open() as ring:
+            return ring.execute("SELECT 1 FROM ring WHERE name = ?", (UNFINISHED,)).fetchone() is not None
 
     def rotate(self, master: MasterKey) -> int:
         """Wrap every key with another master key, all or none; how many there are."""
@@ -136,6 +151,7 @@ class KeyRing:
     def _destroy(self, key_ids: Iterable[str]) -> None:
         with self._open() as ring:
             with _transaction(ring):
+                ring.execute("INSERT OR IGNORE INTO ring VALUES (?, '')", (UNFINISHED,))
                 derived = ring.execute("SELECT id FROM keys WHERE subject = ?", (DERIVED,)).fetchall()
                 for key_id in (*key_ids, *(id for (id,) in derived)):
                     ring.execute("INSERT OR IGNORE INTO destroyed VALUES (?, ?)", (key_id, _now()))

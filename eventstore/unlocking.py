@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def vault_for(datastore: LogDatastore, path: Path, master: MasterKey | None) -> 
             cursor.execute(f"INSERT OR IGNORE INTO {IDENTITY} VALUES ('keys', ?)", (ring.id,))
             cursor.execute(f"SELECT state FROM {TABLE} WHERE topic = ?", (FORGOTTEN,))
             ids = {id for (state,) in cursor.fetchall() for id in json.decode(state).get("key_ids", ())}
-            ring.destroy([id for id in ids if ring.find(id) is not None]) if ids else None
+            _destroy_again(ring, ids)
         except BaseException:
             ring.close()
             raise
@@ -72,6 +73,13 @@ def opener_of(path: Path, master: MasterKey | None) -> Opener | None:
         ring.close()
         raise
     return Vault(ring)
+
+
+def _destroy_again(ring: KeyRing, ids: Iterable[str]) -> None:
+    """Only if need be: with them goes what is derived, and then all of the log is folded again."""
+    if (left := [id for id in ids if ring.find(id) is not None]) or ring.unfinished():
+        ring.destroy(left)
+        ring.finish()
 
 
 def _refuse_missing(path: Path, known: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -398,6 +398,27 @@ async def test_a_checkpoint_is_gone_with_what_it_was_derived_from(path: Path) ->
         assert await store.load_checkpoint("place") == (8, b"")
 
 
+@pytest.mark.parametrize("finished", [True, False], ids=["finished", "cut short"])
+async def test_what_was_derived_before_a_forgetting_was_finished_is_gone_and_later_starts_keep_what_is_derived(
+    path: Path, finished: bool
+) -> None:
+    async with opened(path) as store:
+        await talk(store, "1", "ann", SECRET)
+        ids = vault_of(store).ring.ids_of("person:ann")
+        _note_forgotten(path, ids)
+        await vault_of(store).destroy(ids)
+        await store.save_checkpoint("board", 2, SECRET.encode())
+        if finished:
+            await vault_of(store).destroy(())
+            vault_of(store).ring.finish()
+    async with opened(path) as store:
+        assert await store.load_checkpoint("board") is None
+        await store.save_checkpoint("board", 3, b"without")
+    for _ in range(2):
+        async with opened(path) as store:
+            assert await store.load_checkpoint("board") == (3, b"without")
+
+
 async def test_what_was_decided_before_a_forgetting_is_not_appended_behind_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -450,12 +471,17 @@ async def test_keys_that_come_back_with_a_copy_of_their_file_are_destroyed_again
     async with opened(path) as store:
         await talk(store, "1", "ann", SECRET)
         (key_id,) = vault_of(store).ring.ids_of("person:ann")
-    with raw(path) as connection:
-        note = json.encode({"key_ids": [key_id]}).decode()
-        row = (3, "audit-x", 1, "audit.subject_forgotten/1", note, 0, "", None, None, "", "", None, b"")
-        connection.execute(f"INSERT INTO stored_events VALUES ({', '.join('?' * len(row))})", row)
+    _note_forgotten(path, [key_id])
     async with opened(path) as store:
         assert texts((await store.read_stream(stream(1)))[1:]) == ["[erased]"]
+
+
+def _note_forgotten(path: Path, ids: Sequence[str]) -> None:
+    """In the log, as its third event."""
+    with raw(path) as connection:
+        note = json.encode({"key_ids": ids}).decode()
+        row = (3, "audit-x", 1, "audit.subject_forgotten/1", note, 0, "", None, None, "", "", None, b"")
+        connection.execute(f"INSERT INTO stored_events VALUES ({', '.join('?' * len(row))})", row)
 
 
 def test_a_master_key_is_read_in_hex_and_base64_and_never_shown(tmp_path: Path) -> None:
