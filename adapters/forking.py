@@ -21,7 +21,7 @@ from core.decider import AnyDecider, Rejected
 from core.identifiers import Category, StreamName
 from core.lineage import Forked
 from core.messages import Decision, Recorded, Stamp
-from core.ports import DuplicateCommand, EventStore, WrongExpectedVersion
+from core.ports import DuplicateCommand, EventStore, StoreUnavailable, WrongExpectedVersion
 
 MOST_COPIED = 100_000
 """Events a fork may begin with: they are one append."""
@@ -68,7 +68,7 @@ async def fork(
     Nothing happens between the events of one decision: a version amid them counts as the last of them. Asked again with
     the stamp's command id it is the fork there was. Raises NotForked, StoreUnavailable.
     """
-    decider = _decider_of(source)
+    decider, since = _decider_of(source), store.forgettings
     records = await store.read_stream(source, limit=2 * MOST_COPIED)
     past = decisions_of(records, await store.read_commands(source), _version(source, records, at))
     version = sum(len(decision.events) for decision in past)
@@ -78,6 +78,7 @@ async def fork(
     if isinstance(decided, Rejected):
         raise NotForked(f"{source} cannot be gone on with from version {version}: {decided.message}")
     copies = [_copied(source, first, decision) for first, decision in _numbered(past)]
+    refuse_forgotten(store, since)
     return await _appended(store, target, [*copies, Decision(stamp, order, decided)])
 
 
@@ -103,6 +104,12 @@ def decisions_of(records: Sequence[Recorded], commands: Mapping[int, Any], versi
             raise NotForked(f"{record.id} cannot be copied: the log has no command for it any more")
         past.append(Decision(record.stamp, command, tuple(each.event for each in records[first - 1 : end - 1])))
     return past
+
+
+def refuse_forgotten(store: EventStore, since: int) -> None:
+    """Whoever read something when the store's `forgettings` were `since` may not write it. Raises StoreUnavailable."""
+    if store.forgettings != since:
+        raise StoreUnavailable("something was forgotten meanwhile; ask again")
 
 
 def new_name(source: StreamName, id: str) -> StreamName:

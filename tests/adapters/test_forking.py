@@ -41,7 +41,7 @@ from core.conversation import (
 from core.identifiers import Category, StreamName
 from core.lineage import is_copy
 from core.messages import Accepted, Stamp
-from core.ports import EventStore, LanguageModel
+from core.ports import EventStore, LanguageModel, StoreUnavailable
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite
 from tests.actors.toys import TrioClock
@@ -369,6 +369,45 @@ async def test_what_was_forgotten_cannot_be_copied() -> None:
     async with running(store, answering("m", "One.")) as system:
         await tell(system, SOURCE, OpenConversation())
     assert "conversation-a@1 cannot be copied" in await refused(store, SOURCE)
+
+
+class Forgetting(MemoryStore):
+    """With `soon`, something is forgotten once commands were read."""
+
+    soon = False
+
+    async def read_commands(self, stream: StreamName) -> dict[int, Any]:
+        commands = await super().read_commands(stream)
+        self.forgettings += self.soon
+        return commands
+
+
+async def test_what_was_read_before_something_was_forgotten_is_not_forked_behind_it(autojump_clock: MockClock) -> None:
+    store = Forgetting()
+    async with running(store, answering("m", "One.")) as system:
+        await tell(system, SOURCE, OpenConversation(), *says("a"))
+        store.soon = True
+        with pytest.raises(StoreUnavailable, match="forgotten meanwhile"):
+            await fork(store, SOURCE, TARGET, STAMP, at=1)
+        assert await store.read_stream(TARGET) == []
+
+
+async def test_what_was_forgotten_while_an_answer_was_awaited_is_not_said_again(autojump_clock: MockClock) -> None:
+    store, slow = Forgetting(), ScriptedModel([5.0, "Red."], name="slow")
+    async with running(store, answering("m", "One.", "Two."), slow) as system:
+        await tell(system, SOURCE, OpenConversation(), *says("a", "b"))
+        await fork_live(system, SOURCE, TARGET, STAMP, at=2, changes=Changes("slow"))
+
+        async def forget() -> None:
+            await trio.sleep(1)
+            store.forgettings += 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(forget)
+            with pytest.raises(StoreUnavailable, match="forgotten meanwhile"):
+                await continue_once(system, TARGET, system.stamp())
+        assert await words(store, TARGET) == ["a", "Red."]
+        assert (await continue_once(system, TARGET, system.stamp())).said == "b"
 
 
 async def test_a_fork_asked_for_again_with_its_key_is_the_one_there_is(autojump_clock: MockClock) -> None:
