@@ -4,7 +4,8 @@
     python3 proof_verifier.py proof.json [--public-key HEX|FILE] [--checkpoint FILE] [--file EXPORT]
 
 It needs neither the server nor its database, and imports nothing of Callboard: copy it wherever you like, and read it.
-Exit code 0: what the proof is said to show is shown; 1: it is not; 2: there is no such file, or a key is no key.
+Exit code 0: what the proof is said to show is shown; 1: it is not; 2: there is no such file, a key is no key, or a file
+of checkpoints has none.
 
 THE LOG. Each event has a position (1, 2, 3, …) and the columns in NAMES. Its chain hash is
 
@@ -25,12 +26,14 @@ callboard.event/1: "event" has the columns by NAMES, "previous" the chain hash b
 says, and "checkpoint" the one that it leads to.
 
 callboard.consistency/1: "old" and "checkpoint" are two checkpoints, "path" what RFC 9162 (2.1.4) says: that the log
-only grew between them.
+only grew between them. Anybody can write both, so hold the older against what you noted (--checkpoint), or have both
+signed (--public-key); without either it is only said what root to compare.
 
 callboard.export/1: "file" has name, SHA-256, format (jsonl, csv or parquet) and whether it is compressed (gzip), of a
 file with one event in each row, by NAMES; "runs" are [first position, last position, chain hash before] of events
 without a gap; "nodes" the largest subtrees in which no exported event is, from left to right. "stored", where there is
-one, has by position what columns hold whose text the log has sealed and the file shows.
+one, has by position the payload and the command as the log has them, where the file shows what is sealed there: they
+differ only in objects {"sealed": …, "is": …}.
 """
 
 # long because: it is the one file that an auditor copies.
@@ -44,16 +47,17 @@ import io
 import json
 import re
 import sys
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256, sha512
 from pathlib import Path
-from typing import Any, Iterator  # noqa: UP035  # as Python 3.9 has it
+from typing import Any, Iterable, Iterator  # noqa: UP035  # as Python 3.9 has it
 
 NAMES = (
     "position", "stream", "version", "event", "payload", "time", "correlation", "causation", "command_id", "principal",
     "origin", "command",
 )  # fmt: skip
+SHOWN = (*NAMES, "hash")  # the columns of an export
 FORMATS, BINARY = ("jsonl", "csv", "parquet"), ("payload", "command")
 NUMBERS, NULLABLE = ("position", "version", "time"), ("causation", "command_id", "command")
 BODY = re.compile(r"(\S+)\n([1-9]\d*)\n([A-Za-z0-9+/]{43}=)\nhead ([0-9a-f]{64})\ntime (\d+)\n", re.ASCII)
@@ -69,6 +73,13 @@ class NotProved(Exception):
 def demand(holds: bool, otherwise: str) -> None:
     if not holds:
         raise NotProved(otherwise)
+
+
+def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object: readers differ in which of two values they take, so that a name must not stand in it twice."""
+    read = dict(pairs)
+    demand(len(read) == len(pairs), "a name stands twice in one JSON object")
+    return read
 
 
 # --- Ed25519: RFC 8032, 5.1.7. Nothing is secret here, so it need not take the same time for all values ---------------
@@ -137,7 +148,7 @@ class Checkpoint:
         self.signatures = [b64decode(found[2]) for found in SIGNATURE.finditer(signatures)]
 
     def __str__(self) -> str:
-        return f"the checkpoint of {said_time(self.time)} ({self.size:,} event{'s' * (self.size > 1)})"
+        return f"the checkpoint of {said_time(self.time)} ({said_size(self.size)})"
 
     def signer(self, public: bytes | None) -> str:
         """What is to be said of its signature. Raises NotProved where it is not signed by the key, if there is one."""
@@ -148,6 +159,10 @@ class Checkpoint:
         demand(bool(ours), f"{self} is not signed by the key {public.hex()[:16]}…")
         demand(all(is_signed(public, self.text.encode(), one) for one in ours), f"the signature under {self} is false")
         return f"is signed by the key {public.hex()[:16]}…"
+
+
+def said_size(events: int) -> str:
+    return f"{events:,} event{'s' * (events > 1)}"
 
 
 def said_time(microseconds: int) -> str:
@@ -180,6 +195,7 @@ def packed(value: Any) -> bytes:
 
 def chain_hash(previous: bytes, event: dict[str, Any]) -> bytes:
     """The hash of an event that follows the one with the hash `previous`."""
+    demand(set(NAMES) <= set(event) <= set(SHOWN), "the event has other columns than the log")
     columns = [event[name] for name in NAMES]
     demand(not any(isinstance(value, bool) for value in columns), "the event has columns of another kind than the log")
     for name in BINARY:
@@ -264,22 +280,25 @@ def surrounded_root(runs: list[Any], size: int, leaves: Iterator[bytes], nodes: 
 
 def check_event(proof: dict[str, Any], checkpoint: Checkpoint) -> str:
     event = proof["event"]
+    demand(set(event) == set(NAMES), "the event has other columns than the log")
     position, hash_ = event["position"], chain_hash(bytes.fromhex(proof["previous"]), event)
     path = [bytes.fromhex(step) for step in proof["path"]]
     demand(position >= 1, "there is no such position")
     root = included_root(position - 1, checkpoint.size, leaf(hash_), path)
     demand(root == checkpoint.root, "the event, as it stands in the proof, is not in the log of the checkpoint")
     name = f"{event['stream']}@{event['version']} ({event['event']}, {said_time(event['time'])})"
-    return f"{name} is in the log {checkpoint.log} at position {position:,}, as it stands in the proof."
+    return f"Proved: {name} is in the log {checkpoint.log} at position {position:,}, as it stands in the proof."
 
 
-def check_consistency(proof: dict[str, Any], checkpoint: Checkpoint) -> str:
-    old = Checkpoint(proof["old"])
-    demand(old.size <= checkpoint.size, "the older checkpoint has more events than the newer")
-    roots = consistent_roots(old.size, checkpoint.size, old.root, [bytes.fromhex(step) for step in proof["path"]])
-    demand(roots == (old.root, checkpoint.root), f"the log does not begin with the {old.size:,} events it once had")
-    epochs = "" if old.log == checkpoint.log else f" In between it was restored: it was {old.log}."
-    return f"the log {checkpoint.log} begins with all of {old}; it only grew.{epochs}"
+def check_consistency(proof: dict[str, Any], old: Checkpoint, new: Checkpoint, is_anchored: bool) -> str:
+    demand(old.size <= new.size, "the older checkpoint has more events than the newer")
+    roots = consistent_roots(old.size, new.size, old.root, [bytes.fromhex(step) for step in proof["path"]])
+    demand(roots == (old.root, new.root), f"the log does not begin with the {old.size:,} events it once had")
+    epochs = "" if old.log == new.log else f" In between it was restored: it was {old.log}."
+    if is_anchored:
+        return f"Proved: the log {new.log} begins with all of {old}; it only grew.{epochs}"
+    begins = f"The log {new.log} at {said_size(new.size)} begins with a log of {said_size(old.size)} whose root is"
+    return f"{begins} {b64encode(old.root).decode()}: compare this root with what you noted.{epochs}"
 
 
 def check_export(proof: dict[str, Any], checkpoint: Checkpoint, file: Path) -> str:
@@ -299,7 +318,7 @@ def check_export(proof: dict[str, Any], checkpoint: Checkpoint, file: Path) -> s
     demand(next(rows, None) is None and next(nodes, None) is None, "there is more in the file than the proof tells of")
     count = sum(last - first + 1 for first, last, _ in proof["runs"])
     told = f" In {len(shown):,} of them the log has sealed what the file shows: that is not proved, the rest is."
-    return f"all {count:,} events in {file} are in the log {checkpoint.log}.{told if shown else ''}"
+    return f"Proved: all {count:,} events in {file} are in the log {checkpoint.log}.{told if shown else ''}"
 
 
 def hashes_of(proof: dict[str, Any], rows: Iterator[dict[str, Any]], shown: list[int]) -> Iterator[bytes]:
@@ -311,10 +330,47 @@ def hashes_of(proof: dict[str, Any], rows: Iterator[dict[str, Any]], shown: list
             demand(row.get("position") == position, f"the event at position {position:,} is not in its place")
             if stored:
                 shown.append(position)
-            hash_ = chain_hash(hash_, {**row, **stored})
+            hash_ = chain_hash(hash_, as_stored(row, stored))
             is_recorded = row.get("hash", hash_.hex()) == hash_.hex()
             demand(is_recorded, f"the event at position {position:,} is not in the file as it was recorded")
             yield hash_
+
+
+def as_stored(row: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """The row as the log has it, which may differ from what is shown only where something is sealed."""
+    told = f"the event at position {row['position']:,} differs from the log in more than what is sealed"
+    demand(set(stored) <= set(BINARY), told)
+    for name, text in stored.items():
+        demand(is_sealed_alike(literal_json(text), literal_json(row[name])), told)
+    return {**row, **stored}
+
+
+def is_sealed_alike(stored: Any, shown: Any) -> bool:
+    """Whether two JSON values are the same but for what is sealed in the first."""
+    if is_sealed(stored):
+        return True
+    if type(stored) is not type(shown):
+        return False
+    if isinstance(stored, dict):
+        return stored.keys() == shown.keys() and all(is_sealed_alike(stored[name], shown[name]) for name in stored)
+    if isinstance(stored, list):
+        return len(stored) == len(shown) and all(map(is_sealed_alike, stored, shown))
+    return bool(stored == shown)
+
+
+def is_sealed(value: Any) -> bool:
+    is_marked = isinstance(value, dict) and set(value) == {"sealed", "is"}
+    return is_marked and all(type(each) is str for each in value.values())
+
+
+class Number(str):
+    """A number as it is written: 0.1 and 0.10000000000000000001 are not the same text, but the same float."""
+
+
+def literal_json(text: str) -> Any:
+    return json.loads(
+        text, object_pairs_hook=without_doubles, parse_int=Number, parse_float=Number, parse_constant=Number
+    )
 
 
 def rows_of(file: Path, format: str, compressed: bool = False) -> Iterator[dict[str, Any]]:
@@ -327,7 +383,19 @@ def rows_of(file: Path, format: str, compressed: bool = False) -> Iterator[dict[
     ends = "" if format == "csv" else "\n"
     with gzip.open(file, "rb") if compressed else file.open("rb") as content:
         lines = io.TextIOWrapper(content, "utf-8", "surrogateescape", newline=ends)
-        yield from map(cells_read, csv.DictReader(lines)) if format == "csv" else map(json.loads, lines)
+        decode = json.JSONDecoder(object_pairs_hook=without_doubles).decode
+        yield from csv_rows(lines) if format == "csv" else map(decode, lines)
+
+
+def csv_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    rows = csv.DictReader(lines)
+    demand_columns(rows.fieldnames)
+    return map(cells_read, rows)
+
+
+def demand_columns(names: Iterable[str] | None) -> None:
+    """Names that stand twice, or that the log does not have, would show what is not proved."""
+    demand(tuple(names or ()) == SHOWN, "the file has other columns than an export")
 
 
 def cells_read(row: dict[str, Any]) -> dict[str, Any]:
@@ -342,37 +410,62 @@ def parquet_rows(file: Path) -> Iterator[dict[str, Any]]:
         from pyarrow import parquet  # type: ignore[import-untyped,unused-ignore]  # the one format that Python cannot read by itself
     except ImportError:
         raise NotProved("exports as parquet are read with pyarrow, which is not installed") from None
-    for batch in parquet.ParquetFile(file).iter_batches():
+    written = parquet.ParquetFile(file)
+    demand_columns(written.schema_arrow.names)
+    for batch in written.iter_batches():
         yield from ({**row, "time": (row["time"] - EPOCH) // timedelta(microseconds=1)} for row in batch.to_pylist())
 
 
-def check(proof: dict[str, Any], public: bytes | None = None, noted: str = "", file: Path | None = None) -> list[str]:
-    """What is proved, in sentences. Raises NotProved.
+def check(
+    proof: dict[str, Any], public: bytes | None = None, noted: str | None = None, file: Path | None = None
+) -> list[str]:
+    """What is proved, in sentences. Raises NotProved; ValueError where there is no checkpoint in `noted`.
 
-    `public`: the key that must have signed the checkpoint. `noted`: the text of a file of checkpoints, one of which it
-    must be. `file`: where the export is.
+    `public`: the key that must have signed the checkpoint; both, where there are two. `noted`: the text of a file of
+    checkpoints, one of which it must be; of two, the older. `file`: where the export is.
     """
+    known = None if noted is None else checkpoints_in(noted)
     try:
         checkpoint, kind = Checkpoint(proof["checkpoint"]), proof["proof"]
+        held = [checkpoint]
         if kind == "callboard.event/1":
             shown = check_event(proof, checkpoint)
         elif kind == "callboard.consistency/1":
-            shown = check_consistency(proof, checkpoint)
+            held = [Checkpoint(proof["old"]), checkpoint]
+            shown = check_consistency(proof, held[0], checkpoint, not (public is None and known is None))
         else:
             demand(kind == "callboard.export/1", "this is a proof of another kind than this program knows")
             shown = check_export(proof, checkpoint, file or Path(proof["file"]["name"]))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as fault:
         raise NotProved(f"the proof is not written as one: {fault!r}") from None
-    signature = f"T{str(checkpoint)[1:]} {checkpoint.signer(public)}."
-    if noted:
-        known = checkpoint.text in (noted if noted.startswith("callboard/") else said_in_lines(noted))
-        demand(known, f"{checkpoint} is not the one noted")
-        signature += " It is the one noted."
-    return [f"Proved: {shown}", signature]
+    signatures = [f"T{str(each)[1:]} {each.signer(public)}." for each in held]
+    if known is not None:
+        demand(held[0].text in known, f"{held[0]} is not the one noted")
+        signatures[0] += " It is the one noted."
+    return [shown, *signatures]
 
 
-def said_in_lines(noted: str) -> str:
-    return "\n".join(json.loads(line)["checkpoint"] for line in noted.splitlines() if line.strip())
+def checkpoints_in(noted: str) -> set[str]:
+    """The texts, without signatures, of the checkpoints in a file: as they are written, or in lines of JSON.
+
+    Raises ValueError where there is none, or anything else.
+    """
+    try:
+        if noted.lstrip().startswith("{"):
+            notes = [
+                json.loads(line, object_pairs_hook=without_doubles)["checkpoint"]
+                for line in noted.splitlines()
+                if line.strip()
+            ]
+        else:
+            unsigned = "\n".join(line for line in noted.split("\n") if not line.startswith("— "))
+            notes = [f"{text.strip()}\n\n" for text in unsigned.split("\n\n") if text.strip()]
+        known = {Checkpoint(note).text for note in notes}
+    except (NotProved, KeyError, TypeError, AttributeError, ValueError) as fault:
+        raise ValueError(f"what was noted is no checkpoint, nor several: {fault}") from None
+    if not known:
+        raise ValueError("what was noted has no checkpoint in it")
+    return known
 
 
 def public_key(text: str) -> bytes:
@@ -392,16 +485,17 @@ def public_key(text: str) -> bytes:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Check a proof that Callboard made.")
     parser.add_argument("proof", help="the proof, a JSON file")
-    parser.add_argument("--public-key", metavar="HEX|FILE", help="the key that must have signed the checkpoint")
+    parser.add_argument("--public-key", metavar="HEX|FILE", help="the key that must have signed the checkpoints")
     parser.add_argument(
-        "--checkpoint", metavar="FILE", help="checkpoints you noted; the proof must lead to one of them"
+        "--checkpoint", metavar="FILE", help="checkpoints you noted; the proof's, or its older, must be one of them"
     )
     parser.add_argument("--file", metavar="EXPORT", help="the exported file, if it is not here by its name")
     asked = parser.parse_args(arguments)
     try:
-        public = public_key(asked.public_key) if asked.public_key else None
-        noted = Path(asked.checkpoint).read_text(encoding="utf-8") if asked.checkpoint else ""
-        proof = json.loads(Path(asked.proof).read_text(encoding="utf-8", errors="surrogateescape"))
+        public = None if asked.public_key is None else public_key(asked.public_key)
+        noted = None if asked.checkpoint is None else Path(asked.checkpoint).read_text(encoding="utf-8")
+        written = Path(asked.proof).read_text(encoding="utf-8", errors="surrogateescape")
+        proof = json.loads(written, object_pairs_hook=without_doubles)
         for sentence in check(proof, public, noted, Path(asked.file) if asked.file else None):
             sys.stdout.write(sentence + "\n")
     except NotProved as fault:

@@ -69,7 +69,10 @@ class Prover:
     def export(self, select: Select, named: Path) -> dict[str, Any]:
         """Of the events in an export, which its manifest names, or its file."""
         file, format, compressed = _export(named)
-        positions = [row["position"] for row in proof_verifier.rows_of(file, format, compressed)]
+        try:
+            positions = [row["position"] for row in proof_verifier.rows_of(file, format, compressed)]
+        except proof_verifier.NotProved as fault:
+            raise Unprovable(f"{file}: {fault}; name an export as it was written") from None
         if positions != sorted(set(positions)):
             raise Unprovable(f"the events in {file} are not in the order of their positions; export them so")
         checkpoint, tree = self._tree(select, positions[-1] if positions else 1)

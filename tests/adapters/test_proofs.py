@@ -24,9 +24,10 @@ from msgspec import msgpack
 from adapters import cli, proof_verifier
 from adapters.auditing import audit_log
 from adapters.exports.formats import Format, writer_of
-from adapters.proof_verifier import NAMES, is_signed, packed
+from adapters.proof_verifier import BINARY, NAMES, is_signed, packed
 from adapters.proving import Fresh, Prover
 from eventstore.audit import AuditLog, Entry, Filters
+from eventstore.checkpoints import Checkpoint
 from eventstore.masterkey import MasterKey
 from eventstore.merkle import TILE
 from eventstore.opening import open_sqlite
@@ -281,15 +282,87 @@ def test_verify_takes_keys_and_checkpoints_that_were_noted(run: Run, folder: Pat
 # --- growth -----------------------------------------------------------------------------------------------------
 
 
-def test_a_log_is_proved_to_begin_with_what_was_noted(run: Run, folder: Path) -> None:
+@pytest.fixture
+def grown(run: Run, folder: Path) -> dict[str, Any]:
+    """A proof that the log only grew since the checkpoint in the file `noted`."""
     (folder / "noted").write_text(run("proof", "checkpoint", "--size", str(EVENTS - 7))[1])
-    proof = proved(run, "consistency", "noted")
-    (shown, signature) = proof_verifier.check(proof, bytes.fromhex(public(folder)))
+    return proved(run, "consistency", "noted")
+
+
+def test_a_log_is_proved_to_begin_with_what_was_noted(run: Run, folder: Path, grown: dict[str, Any]) -> None:
+    key, noted = bytes.fromhex(public(folder)), (folder / "noted").read_text()
+    shown, older, newer = proof_verifier.check(grown, key, noted)
+    assert shown.startswith("Proved: the log callboard/")
     assert shown.endswith(f"({EVENTS - 7:,} events); it only grew.")
-    assert "is signed by" in signature
-    assert refused(proof, ("path", 0, "00" * 32))
-    assert refused(proof, ("old", proof["old"].replace(f"\n{EVENTS - 7}\n", f"\n{EVENTS - 8}\n")))
-    assert refused(proof, ("old", proof["checkpoint"]))
+    assert older.endswith(f"({EVENTS - 7:,} events) is signed by the key {key.hex()[:16]}…. It is the one noted.")
+    assert newer.endswith(f"({EVENTS:,} events) is signed by the key {key.hex()[:16]}….")
+    for options in ({"public": key}, {"noted": noted}):
+        assert proof_verifier.check(grown, **options)[0] == shown
+    assert refused(grown, ("path", 0, "00" * 32))
+    assert refused(grown, ("old", grown["old"].replace(f"\n{EVENTS - 7}\n", f"\n{EVENTS - 8}\n")))
+    assert refused(grown, ("old", grown["checkpoint"]))
+    (folder / "proof.json").write_text(json.dumps(grown))
+    code, said, _ = run("proof", "check", "proof.json", "--checkpoint", "noted", "--public-key", key.hex())
+    assert (code, said.splitlines()) == (0, [shown, older, newer])
+
+
+def test_nothing_is_proved_of_an_older_checkpoint_that_nobody_vouches_for(grown: dict[str, Any]) -> None:
+    shown, *signatures = proof_verifier.check(grown)
+    root = grown["old"].splitlines()[2]
+    assert f"at {EVENTS:,} events begins with a log of {EVENTS - 7:,} events whose root is {root}: " in shown
+    assert shown.endswith(": compare this root with what you noted.")
+    assert not any("Proved" in sentence or "noted." in sentence for sentence in (shown[:-40], *signatures))
+
+
+async def test_a_rewritten_log_is_not_proved_to_be_what_was_noted_of_the_true_one(
+    grown: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    """Whoever rewrites a log also writes an older checkpoint of it: the path between the two is true."""
+    forger, path = SigningKey.new(tmp_path / "forger.pem"), tmp_path / "rewritten.db"
+    async with kept(path, signer=forger) as store:
+        await say(store, A, "this is what was said")
+    with raw(path) as connection:
+        old = connection.execute("SELECT note FROM chain_checkpoints").fetchone()[0]
+    async with kept(path, signer=forger) as store:
+        await say(store, A, "and this later")
+    async with kept(path) as store:
+        prover = Prover(store, path, Fresh(0, SigningKey.load(folder / "key.pem")))
+        forged = await store.look(lambda select: prover.consistency(select, Checkpoint.parse(old)))
+    assert "Proved" not in proof_verifier.check(forged)[0]
+    noted, key = (folder / "noted").read_text(), bytes.fromhex(public(folder))
+    with pytest.raises(proof_verifier.NotProved, match=r"\(1 event\) is not the one noted"):
+        proof_verifier.check(forged, noted=noted)
+    with pytest.raises(proof_verifier.NotProved, match=r"\(1 event\) is not signed by the key"):
+        proof_verifier.check(forged, public=key)
+    newer = json.dumps({"checkpoint": forged["checkpoint"]})
+    with pytest.raises(proof_verifier.NotProved, match=r"\(1 event\) is not the one noted"):
+        proof_verifier.check(forged, noted=newer)
+    mine = forged["old"].partition("\n\n")[0]
+    with pytest.raises(ValueError, match="is no checkpoint"):
+        proof_verifier.check(forged, noted=f"{noted}\nand not {mine}\n\n")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "\n\n", "{}\n", '{"checkpoint": "x"}\n', '{"checkpoint": 7}\n', "nothing", "— a b"]
+)
+def test_a_file_without_checkpoints_is_an_error_and_no_check(
+    run: Run, folder: Path, grown: dict[str, Any], content: str
+) -> None:
+    (folder / "empty").write_text(content)
+    for proof in (grown, proved(run, "make", "7")):
+        (folder / "proof.json").write_text(json.dumps(proof))
+        code, said, complaint = run("proof", "check", "proof.json", "--checkpoint", "empty")
+        assert (code, said) == (2, "")
+        assert complaint.startswith("proof_verifier: what was noted ")
+        assert run("proof", "check", "proof.json", "--public-key", "")[0] == 2
+
+
+def test_one_of_several_checkpoints_may_be_the_one_noted(folder: Path, grown: dict[str, Any]) -> None:
+    notes = [grown["checkpoint"], grown["old"]]
+    for noted in ("".join(notes), "\n".join(notes), "".join(json.dumps({"checkpoint": note}) + "\n" for note in notes)):
+        assert proof_verifier.check(grown, noted=noted)[1].endswith("It is the one noted.")
+    with pytest.raises(proof_verifier.NotProved, match="is not the one noted"):
+        proof_verifier.check(grown, noted=notes[0])
 
 
 def test_a_checkpoint_of_another_past_is_refused(run: Run, folder: Path) -> None:
@@ -396,18 +469,96 @@ def test_no_event_of_a_proved_export_can_be_changed_left_out_or_added(run: Run, 
             proof_verifier.check({**proof, "runs": runs}, file=file)
 
 
-def test_what_the_log_has_sealed_and_the_file_shows_is_told_apart(run: Run, folder: Path) -> None:
-    """Sealed here by hand: the text is proved as the log has it, and the reader is told that what is shown is not."""
-    file = exported(folder, [5, 6])
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    payload = lines[0]["payload"]
+def rewritten(proof: dict[str, Any], file: Path, content: str) -> dict[str, Any]:
+    """The proof as a forger hands it out with a file that has another content."""
+    file.write_text(content)
+    return {**proof, "file": {**proof["file"], "sha256": sha256(file.read_bytes()).hexdigest()}}
+
+
+def other(value: Any) -> Any:
+    return value + 1 if isinstance(value, int) else f"{value}x"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_column_is_proved_by_what_is_said_to_be_stored(run: Run, folder: Path, name: str) -> None:
+    """The digest and "stored" come with the proof: a forger may write there what he likes."""
+    file = exported(folder, [5])
+    proof, row = proved(run, "make", "--export", str(file)), json.loads(file.read_text())
+    forged = rewritten(proof, file, json.dumps({**row, name: other(row[name])}) + "\n")
+    for stored in ({key: row[key] for key in NAMES}, {name: row[name]}, {**row}):
+        reason = None if stored.keys() <= set(BINARY) else "in more than what is sealed|is not in its place"
+        with pytest.raises(proof_verifier.NotProved, match=reason):
+            proof_verifier.check({**forged, "stored": {"5": stored}}, file=file)
+
+
+def test_another_payload_is_not_proved_by_the_true_one_beside_it(run: Run, folder: Path) -> None:
+    file = exported(folder, [5])
+    proof, row = proved(run, "make", "--export", str(file)), json.loads(file.read_text())
+    payload = json.dumps({**json.loads(row["payload"]), "content": "as it was never said"})
+    forged = rewritten(proof, file, json.dumps({**row, "payload": payload}) + "\n")
+    with pytest.raises(proof_verifier.NotProved, match="at position 5 differs from the log in more than what is seal"):
+        proof_verifier.check({**forged, "stored": {"5": {"payload": row["payload"]}}}, file=file)
+
+
+@pytest.mark.parametrize(
+    "doubled",
+    [
+        '"principal":"eve","principal":',  # the last is taken here, the first elsewhere
+        '"PRINCIPAL":"eve","principal":',
+        '"verdict":"guilty","principal":',
+    ],
+)
+def test_a_row_with_a_column_twice_or_too_many_is_refused(run: Run, folder: Path, doubled: str) -> None:
+    file = exported(folder, [5])
     proof = proved(run, "make", "--export", str(file))
-    lines[0]["payload"] = json.dumps({**json.loads(payload), "content": "as it was said"})
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    digest = sha256(file.read_bytes()).hexdigest()
-    stored = {**proof, "stored": {"5": {"payload": payload}}, "file": {**proof["file"], "sha256": digest}}
-    shown, _ = proof_verifier.check(stored, file=file)
-    assert shown.endswith(" In 1 of them the log has sealed what the file shows: that is not proved, the rest is.")
+    forged = rewritten(proof, file, file.read_text().replace('"principal":', doubled))
+    with pytest.raises(proof_verifier.NotProved, match=r"stands twice|has other columns"):
+        proof_verifier.check(forged, file=file)
+
+
+@pytest.mark.parametrize("header", ["principal,{}", "{},principal", "{},verdict", "{}x"])
+def test_a_table_with_other_columns_is_refused(run: Run, folder: Path, header: str) -> None:
+    entries = msgspec.json.Decoder(Entry).decode_lines(exported(folder, [5]).read_bytes())
+    writer, file = writer_of(Format.CSV), folder / "written.csv"
+    file.write_bytes(writer.begin() + writer.write(entries) + writer.end())
+    proof = proved(run, "make", "--export", file.name)
+    first, row, _ = file.read_bytes().decode().split("\r\n", 2)
+    cells = header.replace("principal", "eve").replace("verdict", "guilty").format(row)
+    changed = f"{header.format(first)}\r\n{cells if ',' in header else row}\r\n"
+    with pytest.raises(proof_verifier.NotProved, match="the file has other columns than an export"):
+        proof_verifier.check(rewritten(proof, file, changed), file=file)
+    assert "the file has other columns than an export" in run("proof", "make", "--export", file.name)[2]
+
+
+def test_a_proof_that_says_something_twice_is_refused(run: Run, folder: Path) -> None:
+    proof = json.dumps(proved(run, "make", "7"))
+    (folder / "proof.json").write_text(proof.replace('"principal":', '"principal":"eve","principal":'))
+    code, said, _ = run("proof", "check", "proof.json")
+    assert (code, said) == (1, "Not proved: a name stands twice in one JSON object.\n")
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown", "is_alike"),
+    [
+        ('{"a":{"sealed":"k.x","is":"string"},"b":[1,2]}', '{"a":"text","b":[1,2]}', True),
+        ('{"a":{"sealed":"k.x","is":"object"}}', '{"a":{"deep":[1]}}', True),
+        ('[{"sealed":"k.x","is":"string"},null]', '["text",null]', True),
+        ('{"a":1}', '{"a":2}', False),
+        ('{"a":1}', '{"a":true}', False),
+        ('{"a":1}', '{"a":"1"}', False),
+        ('{"a":0.1}', '{"a":0.10000000000000000001}', False),
+        ('{"a":1}', '{"a":1,"b":2}', False),
+        ('{"a":1,"b":2}', '{"a":1}', False),
+        ('[1]', '[1,2]', False),
+        ('{"a":{"sealed":"k.x","is":"string","of":"x"}}', '{"a":"text"}', False),
+        ('{"a":{"sealed":"k.x"}}', '{"a":"text"}', False),
+        ('{"a":{"sealed":7,"is":"string"}}', '{"a":"text"}', False),
+        ('{"a":"text"}', '{"a":{"sealed":"k.x","is":"string"}}', False),
+    ],
+)  # fmt: skip
+def test_only_what_is_sealed_may_be_shown_otherwise(stored: str, shown: str, is_alike: bool) -> None:
+    read = proof_verifier.literal_json
+    assert proof_verifier.is_sealed_alike(read(stored), read(shown)) == is_alike
 
 
 async def test_an_export_of_a_sealed_log_is_proved_and_has_no_more_said_of_it_than_it_shows(tmp_path: Path) -> None:
@@ -426,10 +577,28 @@ async def test_an_export_of_a_sealed_log_is_proved_and_has_no_more_said_of_it_th
     assert "secret" not in json.dumps(proof)
     shown, _ = proof_verifier.check(proof, file=file)
     assert shown.endswith(" In 2 of them the log has sealed what the file shows: that is not proved, the rest is.")
-    file.write_text(file.read_text().replace("correlation of None", "eve"))
+    honest = file.read_text()
+    refuse_all_but_what_is_sealed(proof, file)
+    file.write_text(honest.replace("correlation of None", "eve"))
     async with open_sqlite(path, master=MasterKey(b"k" * 32)) as store:
         with pytest.raises(Unprovable, match="is not in the file as it was recorded"):
             await store.look(lambda select: Prover(store, path, Fresh(0, None)).export(select, file))
+
+
+def refuse_all_but_what_is_sealed(proof: dict[str, Any], file: Path) -> None:
+    row, *rest = map(json.loads, file.read_text().splitlines())
+    payload, stored = json.loads(row["payload"]), proof["stored"]["1"]
+    sealed = json.loads(stored["payload"])
+    assert "sealed" in sealed["content"]
+    changes: list[dict[str, Any]] = [{name: other(row[name])} for name in NAMES]
+    changes += [{"payload": json.dumps({**payload, name: "x"})} for name in (*payload, "new") if name != "content"]
+    for change in changes:
+        lines = "".join(json.dumps(each) + "\n" for each in ({**row, **change}, *rest))
+        forged = rewritten(proof, file, lines)
+        true = {**stored, **{name: stored.get(name, row[name]) for name in change}}
+        for said in (stored, true):
+            with pytest.raises(proof_verifier.NotProved):
+                proof_verifier.check({**forged, "stored": {**proof["stored"], "1": said}}, file=file)
 
 
 # --- what the verifier has of its own -----------------------------------------------------------------------------
