@@ -83,15 +83,18 @@ class Forgetting:
             raise NotSealed(NOT_SEALED)
         async with self._turn:
             found = await _looked_for(path, store.opener, subject_named(named))
-            keys, blobs = len(found.key_ids), await self._destroyed(store.opener, found, record)
-            await start_over(found.streams)
-            await store.settle_readers()
-            before, found = found, await _looked_for(path, store.opener, found.subject)
-            if found.subject.startswith(STREAM) and len(found.streams) > len(before.streams):  # forked meanwhile
-                keys, blobs = keys + len(found.key_ids), blobs + await self._destroyed(store.opener, found, record)
-            await start_over(found.streams)
-            if index_path(path).exists():
-                await Index(path, store.opener).forget()
+            with trio.CancelScope(shield=True):  # whoever hangs up does not cut it in half; no step takes long
+                keys, blobs = len(found.key_ids), await self._destroyed(store.opener, found, record)
+                await start_over(found.streams)
+                await store.settle_readers()
+                before, found = found, await _looked_for(path, store.opener, found.subject)
+                if found.subject.startswith(STREAM) and len(found.streams) > len(before.streams):  # forked meanwhile
+                    keys, blobs = keys + len(found.key_ids), blobs + await self._destroyed(store.opener, found, record)
+                await start_over(found.streams)
+                await store.opener.destroy(())  # what was derived meanwhile may yet tell of it
+                await trio.to_thread.run_sync(store.opener.ring.finish)
+                if index_path(path).exists():
+                    await Index(path, store.opener).forget()
         return Forgotten(found.subject, keys, len(found.streams), blobs, found.in_clear)
 
     async def _destroyed(self, vault: Vault, found: Remains, record: Record) -> int:

@@ -27,6 +27,8 @@ from eventstore.index import Index
 from eventstore.locking import take_lock
 from eventstore.masterkey import MasterKey
 from eventstore.opening import open_sqlite
+from eventstore.sealing import Vault
+from eventstore.sqlite import SQLiteStore
 from eventstore.unlocking import keys_file
 from tests.adapters.whole import serving
 
@@ -216,6 +218,51 @@ async def test_a_forgetting_that_was_cut_short_is_finished_by_doing_it_again(tmp
         on_record = [record.event for record in await store.read_all() if isinstance(record.event, SubjectForgotten)]
         assert [(event.subject, event.streams, event.blobs) for event in on_record] == [("person:ann", 1, 0)]
     assert b"4711" not in b"".join(file.read_bytes() for file in _files(tmp_path))
+
+
+async def test_a_caller_that_hangs_up_midway_does_not_cut_a_forgetting_short(tmp_path: Path) -> None:
+    path, blobs = tmp_path / "log.db", blobs_beside(tmp_path / "log.db")
+    own, started_over = await blobs.put(b"own"), list[Collection[StreamName]]()
+    async with open_sqlite(path, master=MASTER) as store:
+        await store.append(said("1"), [heard("ann", own)], expected_version=0)
+        ring = vault_of(store).ring
+        await Index(path, store.opener).level()
+        with trio.CancelScope() as call:
+
+            async def hanging_up(command: RecordForgetting) -> None:
+                call.cancel()
+                await recorded_in(store, Stamp("c", 1))(command)
+
+            async def start_over(streams: Collection[StreamName]) -> None:
+                started_over.append(streams)
+
+            await Forgetting(store, path, blobs).forget("ann", hanging_up, start_over)
+        assert (await store.read_events(said("1")))[0].user_info == {}
+        assert started_over == [(said("1"),)] * 2
+        assert not ring.unfinished()
+    assert b"4711" not in b"".join(file.read_bytes() for file in _files(tmp_path))
+
+
+async def test_starts_after_a_forgetting_have_the_boards_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with open_sqlite(path, master=MASTER) as store:
+        await store.append(said("1"), [heard("ann")], expected_version=0)
+        record = recorded_in(store, Stamp("c", 1))
+
+        async def start_over(streams: Collection[StreamName]) -> None:
+            await store.save_checkpoint("board", 1, SECRET.encode())
+
+        await Forgetting(store, path, blobs_beside(path)).forget("ann", record, start_over)
+        assert await store.load_checkpoint("board") is None, "it may tell of what was forgotten"
+        await store.save_checkpoint("board", 2, b"without")
+    for _ in range(2):
+        async with open_sqlite(path, master=MASTER) as store:
+            assert await store.load_checkpoint("board") == (2, b"without")
+
+
+def vault_of(store: SQLiteStore) -> Vault:
+    assert isinstance(store.opener, Vault)
+    return store.opener
 
 
 def _files(folder: Path) -> list[Path]:
