@@ -74,7 +74,7 @@ def create_app(
     routes = (
         operation_blueprint(system, sockets.tally, ready=lambda: not sockets.draining),
         conversations_blueprint(system, settings),
-        log_stream_blueprint(system, sockets.drained),
+        log_stream_blueprint(system, sockets.drained, is_recorded=Category.AUDIT in deciders),
         static_blueprint(),
         reference_blueprint(),
         *more,

@@ -33,16 +33,19 @@ from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 
 from actors.system import System
+from adapters.auditing import access, stream_at
 from adapters.records import json_line
 from adapters.server.messages import joined
 from adapters.web import server_sent
-from adapters.web.answers import Problem, unprocessable
+from adapters.web.answers import Problem, accepted, unprocessable
 from adapters.web.auth import Role, Visitor, current_visitor
+from adapters.web.correlation import current_correlation
 from adapters.web.described import Content, described
 from adapters.web.log_feeds import Feed, OneStream, WholeLog
 from core.identifiers import Category, MalformedStreamName, StreamName
 from core.messages import Recorded
 from core.ports import StoreUnavailable
+from eventstore.audit import Filters
 from eventstore.codec import events
 
 HEARTBEAT = 15.0
@@ -95,13 +98,23 @@ class Start(Struct, frozen=True):
     recovered: bool
 
 
-def log_stream_blueprint(system: System, draining: Draining) -> Blueprint:
-    """The two routes. `draining` returns once the server drains; every answer ends then."""
+def log_stream_blueprint(system: System, draining: Draining, *, is_recorded: bool = False) -> Blueprint:
+    """The two routes. `draining` returns once the server drains; every answer ends then. `is_recorded`: that somebody
+    is told is on record first, once for each answer, with where it began."""
     routes = Blueprint("log_stream", __name__)
 
-    async def answer(feed: Feed, visitor: Visitor) -> Response:
+    async def record(visitor: Visitor, stream: str | None, **more: str | int) -> None:
+        if is_recorded and request.method != "HEAD":  # which is told nothing
+            stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
+            note = access("follow", Filters(stream=stream), 0, system.store.head, **_left_in(), **more)
+            accepted(await system.ask(stream_at(stamp.time), note, stamp))
+
+    async def answer(feed: Feed, visitor: Visitor, stream: str | None = None) -> Response:
         wanted = _wanted()
         start = await begin(feed, _asked(), system.store.epoch)
+        await record(visitor, stream, after=start.seq)
+        if not start.recovered:  # from now on, which is behind the record of it
+            start = await begin(feed, Asked(), system.store.epoch)
         return _streamed(LogStream(feed, start, wanted, draining, _seconds_left(visitor, system.clock.now())))
 
     @routes.get("/api/log/stream")
@@ -117,8 +130,9 @@ def log_stream_blueprint(system: System, draining: Draining) -> Blueprint:
         visitor = _auditor()
         feed = OneStream(system.store, system.audiences, _stream_named(name))
         if not await feed.has(0):
+            await record(visitor, name)
             raise _no_stream()
-        return await answer(feed, visitor)
+        return await answer(feed, visitor, name)
 
     return routes
 
@@ -253,6 +267,12 @@ def _wanted() -> Wanted:
         return not prefixes or events.name_of(type(record.event)).startswith(prefixes)
 
     return wanted
+
+
+def _left_in() -> dict[str, str]:
+    """What the query leaves in, to be recorded."""
+    asked = {name: ",".join(request.args.getlist(name)) for name in ("category", "event")}
+    return {name: value for name, value in asked.items() if value}
 
 
 def _stream_named(name: str) -> StreamName:

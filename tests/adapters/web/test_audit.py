@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jwt
+import msgspec
 import pytest
+import trio
 from quart import Response
 from quart import typing as quart_typing
 
@@ -27,9 +29,13 @@ from core.conversation import OpenConversation, UpdateTranscript
 from core.identifiers import Category, StreamName
 from core.messages import Recorded
 from core.ports import EventStore
+from eventstore.audit import AuditLog, Filters
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite
+from tests.adapters.web.event_source import EventSource
+from tests.adapters.whole import serving
 from tests.eventstore.disks import Disk, commits
+from tests.eventstore.logs import say
 
 SECRET = "a secret for tests that is long enough for HS256"  # of tests
 TALK = StreamName.of(Category.CONVERSATION, "talk")
@@ -227,3 +233,22 @@ async def test_clients_are_told_nothing(office: Office) -> None:
 async def test_a_log_in_memory_has_nothing_for_auditors() -> None:
     async with opened(MemoryStore(), "memory:") as office:
         assert (await office.ask())[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/api/log/stream", f"/api/log/streams/{TALK}"])
+async def test_who_follows_the_log_is_on_record_once_with_where_it_began(tmp_path: Path, path: str) -> None:
+    async with open_sqlite(tmp_path / "log.db") as store:
+        await say(store, TALK, "one", "two")
+    async with serving(CALLBOARD_STORE=f"sqlite:///{tmp_path / 'log.db'}") as whole:
+        for query in ("after=1&event=conversation.&event=call.", "", "after=99"):
+            with trio.fail_after(5):
+                async with EventSource(whole.urls[0], f"{path}?{query}").connected() as messages:
+                    assert (await anext(messages)).event == "hello"
+        of = {"stream": TALK} if "streams" in path else {}
+        page = await AuditLog(tmp_path / "log.db").page(Filters(event="audit.accessed"))
+    told = [msgspec.json.decode(entry.payload) for entry in page.entries]
+    assert [(access["way"], access["question"]) for access in told] == [
+        ("follow", {**of, "event": "conversation.,call.", "after": 1}),
+        ("follow", {**of, "after": 2 if of else 3}),
+        ("follow", {**of, "after": 2 if of else 4}),
+    ]
