@@ -97,6 +97,7 @@ async def open_store(
         yield MemoryStore(epoch=uuid4().hex[:16])
         return
     async with open_sqlite(address.path, apart=apart, master=master_key(key_file)) as store:
+        await trio.to_thread.run_sync(blobs_beside(address.path).sweep)
         yield store
 
 
@@ -198,9 +199,7 @@ def settle_interpreter() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def assemble(
-    settings: Settings, system: System, model: LanguageModel, blobs: FileBlobs | MemoryBlobs
-) -> QuartTrio:
+def assemble(settings: Settings, system: System, model: LanguageModel, blobs: FileBlobs | MemoryBlobs) -> QuartTrio:
     """The whole web side around a system. Raises BadSetting."""
     door, tokens = _entrance(settings, system.clock)
     webhook = retell_blueprint(system, _revealed(settings.retell_api_key))

@@ -6,6 +6,8 @@ import hashlib
 import os
 import re
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -14,6 +16,9 @@ from core.ports import BlobTooLarge
 
 MAX_BLOB_BYTES = 64 * 1024 * 1024
 """Bytes one blob may have."""
+
+ABANDONED = 3600
+"""Seconds after which nobody is writing a file any more that has no name yet."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -47,7 +52,8 @@ class FileBlobs:
     """`core.ports.BlobStore` in a folder, which is made when it is first needed.
 
     A blob is `<first two hex digits>/<digest>`. It is written beside its place, synced and then renamed, so that a
-    crash leaves a whole blob or none; what a crash left beside is without a digest's name and never read.
+    crash leaves a whole blob or none; what a crash left beside is without a digest's name, never read, and goes
+    when it is swept.
     """
 
     def __init__(self, folder: Path, max_bytes: int = MAX_BLOB_BYTES) -> None:
@@ -66,6 +72,13 @@ class FileBlobs:
         if not _DIGEST.fullmatch(digest):
             return False
         return await trio.to_thread.run_sync(self._remove, digest)
+
+    def sweep(self) -> None:
+        """Remove what writes that were killed left: nobody would forget it. For who alone writes; blocks."""
+        for beside in self._folder.glob("??/.*"):
+            with suppress(OSError):  # it is there, and not ours to remove; what is served does not depend on it
+                if time.time() - beside.stat().st_mtime > ABANDONED:
+                    beside.unlink()
 
     def _remove(self, digest: str) -> bool:
         path = self._path(digest)

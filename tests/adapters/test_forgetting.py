@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -13,10 +14,12 @@ import trio
 from msgspec.structs import replace
 
 from adapters import cli
+from adapters.bootstrap import open_store
 from adapters.config import BadSetting, from_environment
 from adapters.forgetting import Forgetting, Forgotten, nothing_in_memory, recorded_in
 from adapters.forking import fork
 from adapters.gateways.blobs import blobs_beside
+from adapters.setting_values import StoreAddress
 from core.audit import RecordForgetting, SubjectForgotten
 from core.conversation import ConversationOpened, OpenConversation
 from core.identifiers import Category, StreamName
@@ -258,6 +261,16 @@ async def test_starts_after_a_forgetting_have_the_boards_checkpoint(tmp_path: Pa
     for _ in range(2):
         async with open_sqlite(path, master=MASTER) as store:
             assert await store.load_checkpoint("board") == (2, b"without")
+
+
+async def test_what_a_killed_write_of_a_blob_left_is_gone_once_the_log_is_opened_for_writing(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    left = tmp_path / "log.db-blobs" / "ab" / ".left"
+    left.parent.mkdir(parents=True)
+    left.write_text(SECRET)
+    os.utime(left, (0, 0))
+    async with open_store(StoreAddress(path), apart=False):
+        assert not left.exists()
 
 
 def vault_of(store: SQLiteStore) -> Vault:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,3 +80,16 @@ async def test_a_damaged_file_is_not_given_out_and_mended_by_putting_again(tmp_p
     assert await store.get(HELLO) is None
     await store.put(b"hello")
     assert await store.get(HELLO) == b"hello"
+
+
+async def test_what_a_killed_write_left_is_swept_and_what_may_be_under_way_is_not(tmp_path: Path) -> None:
+    store = FileBlobs(tmp_path / "blobs")
+    store.sweep()
+    await store.put(b"hello")
+    folder = tmp_path / "blobs" / HELLO[:2]
+    for name, age in (("left", 3700), ("young", 3500), (HELLO, 9999)):
+        path = folder / (name if name == HELLO else f".{name}")
+        path.write_bytes(b"hello")
+        os.utime(path, (time.time() - age,) * 2)
+    store.sweep()
+    assert sorted(path.name for path in folder.iterdir()) == [".young", HELLO]
