@@ -4,7 +4,6 @@ What is in hand when something goes wrong is always answered: the letters of a t
 whoever ends the actor.
 """
 
-
 from __future__ import annotations
 
 from collections import Counter
