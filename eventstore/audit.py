@@ -30,7 +30,7 @@ from eventstore.searching import View
 from eventstore.uris import reading_uri
 from eventstore.words import phrases, says
 
-__all__ = ["MOST_ON_PAGE", "AuditLog", "Entry", "Filters", "Page", "TooBroad"]
+__all__ = ["MOST_ON_PAGE", "AuditLog", "Columns", "Entry", "Filters", "Page", "TooBroad"]
 
 MOST_ON_PAGE = 1000
 """Entries of a page, and of a batch of a walk."""
@@ -53,8 +53,8 @@ class TooBroad(ValueError):
     """A question that would keep a reader busy for too long."""
 
 
-class Entry(Struct, frozen=True):
-    """One event with all the log says of it. `payload` and `command` are JSON, `time` µs UTC, `hash` hexadecimal."""
+class Columns(Struct, frozen=True):
+    """One event with all that is hashed of it. `payload` and `command` are JSON, `time` is µs UTC."""
 
     position: int
     stream: str
@@ -68,6 +68,11 @@ class Entry(Struct, frozen=True):
     principal: str
     origin: str
     command: str | None
+
+
+class Entry(Columns, frozen=True):
+    """One event with all the log says of it; `hash` is hexadecimal."""
+
     hash: str
 
 

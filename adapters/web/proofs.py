@@ -22,7 +22,7 @@ from adapters.web.correlation import current_correlation
 from adapters.web.described import Timestamp, described
 from adapters.web.requests import query_of
 from core.ports import EventStore
-from eventstore.audit import Filters
+from eventstore.audit import Columns, Filters
 from eventstore.checkpoints import Checkpoint
 from eventstore.proofs import Unprovable, checkpoints
 from eventstore.sqlite import SQLiteStore
@@ -58,21 +58,8 @@ class Checkpoints(Struct, frozen=True):
     checkpoints: list[Said]
 
 
-class ProvedEvent(Struct, frozen=True):
+class ProvedEvent(Columns, frozen=True):
     """The columns of the event as they are recorded and hashed; `time` is µs UTC."""
-
-    position: int
-    stream: str
-    version: int
-    event: str
-    payload: str
-    time: int
-    correlation: str
-    causation: str | None
-    command_id: str | None
-    principal: str
-    origin: str
-    command: str | None
 
 
 class EventProof(Struct, frozen=True):
