@@ -47,6 +47,7 @@ PLACES = {
 MEANINGS = {
     200: "Done.",
     304: "Not changed since.",
+    308: "It is where `Location` says.",
     400: "Not to be understood.",
     401: "No valid token, name or password.",
     403: "Not for this visitor, or not from a page of this origin.",

@@ -18,6 +18,7 @@ from actors.system import System
 from adapters.dialects import endpoints
 from adapters.web.answers import Problem, answer, unavailable
 from adapters.web.auth import ANYBODY, Door, OpenDoor, check_requests, current_visitor
+from adapters.web.console import console_blueprint
 from adapters.web.conversations import conversations_blueprint
 from adapters.web.correlation import correlate_requests
 from adapters.web.cors import allow_origins
@@ -76,6 +77,7 @@ def create_app(
         conversations_blueprint(system, settings),
         log_stream_blueprint(system, sockets.drained, is_recorded=Category.AUDIT in deciders),
         static_blueprint(),
+        console_blueprint(),
         reference_blueprint(),
         *more,
     )

@@ -59,11 +59,12 @@ PUBLIC_PATHS = frozenset(
         "/openapi.json",
         "/asyncapi.json",
         "/docs",
+        "/console",
     }
 )
 """A webhook is signed; the page shows nothing before its socket is let in; the reference holds no secret."""
-PUBLIC_FOLDERS = ("/static/", "/labels/", "/qr/")
-"""A label is found by its digest, which nobody guesses."""
+PUBLIC_FOLDERS = ("/static/", "/labels/", "/qr/", "/console/")
+"""A label is found by its digest, which nobody guesses; the console is files, and what they ask for is not public."""
 
 LEEWAY = 30 * 1_000_000
 """µs that the clock of who makes tokens may be ahead of ours."""

@@ -19,7 +19,9 @@ from core.messages import MAX_COMMAND_ID_LENGTH
 View = TypeVar("View", bound=Callable[..., Any])
 
 JSON, FORM, TEXT, HTML = "application/json", "application/x-www-form-urlencoded", "text/plain", "text/html"
-NOT_MODIFIED = 304
+ANY = "*/*"
+"""Content of whatever kind is in the answer's header."""
+NOT_MODIFIED, PERMANENT_REDIRECT = 304, 308
 
 Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """ISO 8601 in UTC, with offset."""
@@ -64,11 +66,12 @@ def described(
     others: Mapping[int, Content | None] | None = None,
     signed_by: str | None = None,
 ) -> Callable[[View], View]:
-    """A route that answers 200 with `answer`: a type, sent as JSON, or a Content. `body` likewise; `others` are answers
-    of other statuses. `signed_by` names a header that lets in where no token does.
+    """A route that answers 200 with `answer`: a type, sent as JSON, or a Content; None where it never answers 200.
+    `body` likewise; `others` are answers of other statuses. `signed_by` names a header that lets in where no token
+    does.
     """
     description = Description(
-        answers={200: _content(answer), **(others or {})},
+        answers={**({} if answer is None else {200: _content(answer)}), **(others or {})},
         problems=frozenset({*problems, *_unread(body, query, headers)}),
         body=None if body is None else _content(body),
         query=query,

@@ -1,0 +1,64 @@
+// The filters of the audit API, as fields of a form and of an address.
+
+import { link } from "./address.js";
+
+export const CATEGORIES = ["conversation", "call", "session", "channel", "audit", "delivery"];
+
+/** Fields in their order. Names are those of the API; what is shown to people stands beside them. */
+export const FIELDS = [
+  { name: "text", label: "Words", hint: "All must occur, in the event or its command: berg* \"exact phrase\"", wide: true },
+  { name: "stream", label: "Stream", hint: "conversation-…, call-…, session-…" },
+  { name: "category", label: "Kind of stream", choices: CATEGORIES },
+  { name: "event", label: "Event", hint: "conversation.message_said" },
+  { name: "principal", label: "Principal", hint: "Who did it" },
+  { name: "since", label: "Since", hint: "2026-11-21 or 2026-11-21T14:03:07, in UTC" },
+  { name: "until", label: "Until, not with it", hint: "2026-11-22, in UTC" },
+  { name: "correlation_id", label: "Correlation id", rare: true },
+  { name: "causation_id", label: "Causation id", hint: "stream@version that caused it", rare: true },
+  { name: "origin", label: "Connection (origin)", hint: "8e45873bded5.2", rare: true },
+  { name: "command_id", label: "Command id", rare: true },
+];
+
+const NAMES = [...FIELDS.map((field) => field.name), "rejected", "newest_first"];
+
+/** What people ask most, as links. */
+export const PRESETS = [
+  { label: "Newest events", fields: { newest_first: "true" } },
+  { label: "Rejected commands", fields: { rejected: "true" } },
+  { label: "What was said", fields: { event: "conversation.message_said" } },
+  { label: "Who looked into the log", fields: { event: "audit.accessed" } },
+];
+
+/** Those fields of an address that the audit API knows, in one order. */
+export function filtersOf(fields) {
+  return Object.fromEntries(NAMES.filter((name) => fields[name]).map((name) => [name, fields[name].trim()]));
+}
+
+/** The address of a question. */
+export function searchLink(filters) {
+  return link("#/audit", filtersOf(filters));
+}
+
+/** What the API is asked for these filters; without the order, which counts and exports do not have. */
+export function question(filters) {
+  const { newest_first: _, ...asked } = filters;
+  return asked;
+}
+
+/** The same for pages: the newest come first where nothing else is said. */
+export function pageQuestion(filters) {
+  return { ...question(filters), newest_first: filters.newest_first ?? "true" };
+}
+
+/** What an error of the server's is about: messages by field of the question, and those that are of none. */
+export function faultsOf(error, known = NAMES) {
+  const faults = { fields: {}, rest: [] };
+  const detail = error?.detail ?? error?.message ?? String(error);
+  for (const each of Array.isArray(detail) ? detail : [{ msg: detail }]) {
+    const field = each?.loc?.at(-1);
+    const message = typeof each?.msg === "string" ? each.msg : JSON.stringify(each?.msg ?? each);
+    if (known.includes(field)) faults.fields[field] = message;
+    else faults.rest.push(field && each.loc.length > 1 ? `${field}: ${message}` : message);
+  }
+  return faults;
+}

@@ -1,0 +1,159 @@
+// One WebSocket in the dialect `console`, which comes back by itself.
+
+const TIMEOUT = 15_000;
+const FIRST_DELAY = 500;
+const LONGEST_DELAY = 30_000;
+const SIGN_IN = 4401;
+
+/** Whether there is no point in coming back after this close code: who one is, or what one says, was refused. */
+const isFinal = (code) => code === 1008 || code === SIGN_IN || (code >= 4500 && code <= 4999);
+
+/**
+ * The connection of all views. `status` is "connecting", "open" (after the server's hello), "lost" (comes back at
+ * `retryAt`, ms of Date.now) or "refused" (stays away; `reason` says why).
+ */
+export class Socket {
+  #where;
+  #socket = null;
+  #asked = new Map();
+  #heard = new Map();
+  #watchers = new Set();
+  #attempts = 0;
+  #last = 0;
+  #timer = null;
+
+  status = "connecting";
+  reason = "";
+  retryAt = null;
+  /** The server's hello, null before the first. @type {?{epoch: string, principal: string, roles: string[]}} */
+  hello = null;
+
+  /** `url()` and `token()` are asked at each attempt; `failure(text)` makes the errors asks are rejected with. */
+  constructor(where) {
+    this.#where = where;
+  }
+
+  /** Connect now (again), also when refused or waiting. */
+  connect() {
+    this.close();
+    this.#set("connecting");
+    const token = this.#where.token();
+    const socket = new WebSocket(this.#where.url(), token ? ["bearer", token] : []);
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => this.#socket === socket && this.#take(JSON.parse(data));
+    socket.onclose = ({ code, reason }) => this.#socket === socket && this.#lose(code, reason);
+  }
+
+  /** Go away and stay away until `connect`. */
+  close() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    this.#abandon("The connection was closed");
+  }
+
+  /**
+   * Send a message; resolves to the last frame of its answer, and gives `onRecord` the records of a page before that.
+   * Rejects when the server says no, is silent for 15 s, or the connection is not open or gets lost: see `whenOpen`.
+   */
+  ask(message, onRecord = null) {
+    if (this.status !== "open") return Promise.reject(this.#where.failure("Not connected to the server"));
+    const id = `c${++this.#last}`;
+    return new Promise((resolve, reject) => {
+      const asked = { message, onRecord, resolve, reject, timer: null };
+      this.#asked.set(id, asked);
+      this.#prolong(id, asked);
+      this.#socket.send(JSON.stringify({ ...message, id }));
+    });
+  }
+
+  /** Send a message whose answer does not matter (unboard, unwatch); nothing where the connection is not open. */
+  tell(message) {
+    if (this.status === "open") this.#socket.send(JSON.stringify({ ...message, id: `c${++this.#last}` }));
+  }
+
+  /** Hear every frame of a type. Answers the function that stops hearing. */
+  on(type, listener) {
+    const listeners = this.#heard.get(type) ?? new Set();
+    this.#heard.set(type, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  /** Call now if the connection is open, and each time it is open again: the place to watch. Answers as `on`. */
+  whenOpen(listener) {
+    if (this.status === "open") listener(this.hello);
+    return this.on("hello", listener);
+  }
+
+  /** Hear each change of `status`. Answers as `on`. */
+  onStatus(listener) {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
+  }
+
+  #take(frame) {
+    if (frame.type === "hello") {
+      this.#attempts = 0;
+      this.hello = frame;
+      this.#set("open");
+    }
+    if (frame.type === "record") this.#page(frame);
+    else if (frame.id != null) this.#answer(frame);
+    for (const listener of [...(this.#heard.get(frame.type) ?? [])]) listener(frame);
+  }
+
+  /** A record of a page under way: those carry no id, so its stream and version say whose it is. */
+  #page(record) {
+    for (const [id, asked] of this.#asked) {
+      const { type, stream, after, until } = asked.message;
+      if (type !== "page" || stream !== record.stream || record.version <= after || record.version > until) continue;
+      this.#prolong(id, asked);
+      asked.onRecord?.(record);
+    }
+  }
+
+  #answer(frame) {
+    const asked = this.#asked.get(frame.id);
+    if (!asked || frame.type === "page") return; // a page's first frame: its records and its end follow
+    this.#asked.delete(frame.id);
+    clearTimeout(asked.timer);
+    if (frame.type !== "error") return asked.resolve(frame);
+    return asked.reject(Object.assign(this.#where.failure(frame.message), { code: frame.code }));
+  }
+
+  #prolong(id, asked) {
+    clearTimeout(asked.timer);
+    asked.timer = setTimeout(() => {
+      this.#asked.delete(id);
+      asked.reject(this.#where.failure("The server did not answer within 15 s"));
+    }, TIMEOUT);
+  }
+
+  #lose(code, reason) {
+    this.#socket = null;
+    this.reason = reason || (isFinal(code) ? `The server closed with ${code}` : "");
+    this.#abandon("The connection was lost");
+    if (isFinal(code)) return this.#set("refused");
+    // Half of it is chance, so that all pages do not come back to a restarted server at the same moment.
+    const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#attempts++) * (0.5 + Math.random() / 2);
+    this.retryAt = Date.now() + delay;
+    this.#timer = setTimeout(() => this.connect(), delay);
+    return this.#set("lost");
+  }
+
+  #abandon(why) {
+    const asked = [...this.#asked.values()];
+    this.#asked.clear();
+    for (const { timer, reject } of asked) {
+      clearTimeout(timer);
+      reject(this.#where.failure(why));
+    }
+  }
+
+  #set(status) {
+    if (status !== "lost") this.retryAt = null;
+    this.status = status;
+    for (const watcher of [...this.#watchers]) watcher(status);
+  }
+}
