@@ -1,0 +1,126 @@
+// The page: which view the address names, who one is, and the frame around the views.
+
+import { Failure, html, Loading, render, useEffect, useErrorBoundary, useRef, useState } from "./ui.js";
+import { get, onUnauthorized, socket, token } from "./server.js";
+import { Header, Keys } from "./frame.js";
+import { useKeys } from "./keys.js";
+import { routeOf } from "./route.js";
+import { SignIn } from "./sign_in.js";
+
+// Loaded when first gone to: a view that cannot be loaded is an error of that view alone.
+// Each shows an <h1>, which is where the focus goes.
+const VIEWS = {
+  board: () => import("./views/board.js"),
+  stream: () => import("./views/stream.js"),
+  audit: () => import("./views/audit.js"),
+  clients: () => import("./views/clients.js"),
+  integrity: () => import("./views/integrity.js"),
+};
+
+/** The hash as it is now. */
+function useRoute() {
+  const [route, setRoute] = useState(() => routeOf(location.hash));
+  useEffect(() => {
+    const follow = () => setRoute(routeOf(location.hash));
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  return route;
+}
+
+/** Who one is: {me}, {error} or neither while that is asked; and how to ask again. */
+function useMe() {
+  const [known, setKnown] = useState({});
+  const ask = () => {
+    setKnown({});
+    get("/api/console/me").then((me) => setKnown({ me }), (error) => setKnown({ error }));
+  };
+  useEffect(ask, []);
+  useEffect(() => onUnauthorized(() => setKnown({ error: { status: 401 } })), []);
+  return [known, ask];
+}
+
+function View({ route, me }) {
+  const [loaded, setLoaded] = useState({});
+  const [round, setRound] = useState(0);
+  const [error, forget] = useErrorBoundary();
+  const { name } = route;
+  useEffect(() => {
+    VIEWS[name]().then(
+      (module) => setLoaded({ name, Shown: Object.values(module).find((exported) => typeof exported === "function") }),
+      (cause) => setLoaded({ name, cause }),
+    );
+  }, [name, round]);
+  useHeadingFocus(route, loaded.name === name);
+  const again = () => {
+    forget();
+    setRound(round + 1);
+  };
+  const broken = error ?? (loaded.name === name ? loaded.cause : null);
+  if (broken) return html`<h1>${route.title}</h1><${Failure} title="This view cannot be shown" error=${broken} retry=${again} />`;
+  if (loaded.name !== name) return html`<${Loading} />`;
+  return html`<${loaded.Shown} ...${route.props} me=${me} roles=${me.roles} />`;
+}
+
+/** After going somewhere else the focus is at that view's heading. */
+function useHeadingFocus(route, isShown) {
+  const last = useRef(route.place);
+  useEffect(() => {
+    document.title = `${route.title} · Callboard console`;
+    if (!isShown || last.current === route.place) return;
+    last.current = route.place;
+    const target = document.querySelector("main h1") ?? document.querySelector("main");
+    target.tabIndex = -1;
+    target.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  });
+}
+
+const go = (hash) => () => {
+  location.hash = hash;
+};
+
+function Console() {
+  const route = useRoute();
+  const [{ me, error }, ask] = useMe();
+  const [showsKeys, showKeys] = useState(false);
+  const [epoch, setEpoch] = useState(null); // another epoch is another log: nothing that was shown is of it
+  useEffect(() => (me ? socket.connect() : socket.close()), [me]);
+  useEffect(() => socket.on("hello", (hello) => setEpoch(hello.epoch)), []);
+  // Turned away from the socket: where that is for want of a valid token, this question is answered 401 and we hear of it.
+  useEffect(() => socket.onStatus((status) => status === "refused" && get("/api/console/me").catch(() => {})), []);
+  useKeys([
+    { keys: "g b", does: "Go to the board", run: go("") },
+    { keys: "g a", does: "Go to the audit", run: go("/audit") },
+    { keys: "g c", does: "Go to the clients", run: go("/clients") },
+    { keys: "g i", does: "Go to the integrity of the log", run: go("/integrity") },
+    { keys: "g s", does: "Go to a stream by its name", run: () => document.querySelector("#go-to-stream")?.focus() },
+    { keys: "/", does: "Search", run: () => (document.querySelector("main input[type=search]") ?? document.querySelector("#go-to-stream"))?.focus() },
+    { keys: "?", does: "Show the keys", run: () => showKeys(true) },
+  ]);
+  const signOut = () => {
+    token.clear();
+    ask();
+  };
+  const isAllowed = me?.roles.some((role) => role === "operator" || role === "auditor");
+  return html`
+    <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+    <${Header} route=${route} me=${me} onSignOut=${signOut} onKeys=${() => showKeys(true)} />
+    <main id="main">
+      ${error?.status === 401 && html`<${SignIn} onSignedIn=${ask} />`}
+      ${error && error.status !== 401 && html`<h1>Console</h1><${Failure} title="The server does not say who you are" error=${error} retry=${ask} />`}
+      ${!me && !error && html`<${Loading} what="Asking the server" />`}
+      ${me && !isAllowed && html`<h1>Not for ${me.principal}</h1><p>The console needs the role operator or auditor.</p>`}
+      ${isAllowed && html`<${View} key=${epoch ?? me.epoch} route=${route} me=${me} />`}
+    </main>
+    <${Keys} open=${showsKeys} onClose=${() => showKeys(false)} />`;
+}
+
+function skip(event) {
+  event.preventDefault(); // the hash is the route
+  const main = document.querySelector("main");
+  main.tabIndex = -1;
+  main.focus();
+}
+
+render(html`<${Console} />`, document.querySelector("#console"));
