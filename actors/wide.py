@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from actors.topic import CRASHED, MOST_HELD, SORRY, TRY_AGAIN_LATER, Listener, is_for
+from core.delivery import Noted
 from core.dialect import Dialect, Frame
 from core.messages import Recorded
 
@@ -69,7 +70,8 @@ class WideTopics:
         return membership
 
     def reached(self, topic: str) -> int:
-        """The position of the last record that was delivered to those who are tuned to the topic, 0 for none."""
+        """The position of the last record that was delivered to those who are tuned to the topic, 0 for none; notes of
+        just that (core/delivery.py) not counted."""
         return self._reached.get(topic, 0)
 
     def _remove(self, membership: WideMembership) -> None:
@@ -91,7 +93,7 @@ class WideTopics:
         for key, dialect in list(self._dialects.items()):
             for topic in _topics(dialect, record):
                 members = list(self._members.get(key, {}).get(topic, ()))
-                if members:
+                if members and type(record.event) is not Noted:  # or each note would be what the next one is about
                     self._reached[topic] = record.position
                 for member in members:
                     member.hold(record)

@@ -39,7 +39,7 @@ class Handshake(Struct, frozen=True):
     """What a connection knows of itself when it opens.
 
     `connection_id` is `<boot>.<number>`; `path` the parameters of the matched path; `epoch` the log's. `new_id` is a
-    UUID that nobody has used, for what the connection may have to open.
+    UUID that nobody has used, for what the connection may have to open. `roles` are what who connects may be, by name.
     """
 
     connection_id: str
@@ -48,6 +48,7 @@ class Handshake(Struct, frozen=True):
     principal: str
     epoch: str
     new_id: str = ""
+    roles: frozenset[str] = frozenset()
 
 
 class Write(Struct, frozen=True, gc=False):
@@ -85,7 +86,7 @@ class Hear(Struct, frozen=True, gc=False):
 
 class Recall(Struct, frozen=True, gc=False):
     """Resume: fold `stream` up to version `since`, give that state to `Connection.recalled`, then render what came
-    after, up to the version the following `Hear` names."""
+    after, up to the version `until`. A stream that ends before either is told as far as it goes."""
 
     stream: StreamName
     since: int
@@ -139,7 +140,7 @@ class Connection(Protocol):
         """What became of a command this connection told."""
 
     def recalled(self, stream: StreamName, state: Any, version: int, now: int) -> Sequence[Output]:
-        """The state at the version this connection resumes from."""
+        """The state at the version this connection resumes from, or at the stream's last if it does not go so far."""
 
     def tuned(self, topic: str, position: int, now: int) -> Sequence[Output]:
         """From here on the connection hears the wide topic's records behind this position of the log."""
@@ -177,12 +178,14 @@ class Endpoint(Struct, frozen=True):
     """Where a dialect is spoken: a path, with its parameters as `<name>`, and the dialect a handshake's query asks for.
 
     Every package of dialects has `endpoints(names)`, of which the app finds out by itself; `names` are those settings
-    a path or a dialect may hang on, such as `obfuscated_ws_path`. Where it `is_open` nobody is asked for a token.
+    a path or a dialect may hang on, such as `obfuscated_ws_path`. Where it `is_open` nobody is asked for a token. Who
+    has none of the `roles` is turned away; where there are none, everybody is let in.
     """
 
     path: str
     dialect_for: Callable[[Mapping[str, str]], Dialect]
     is_open: bool = False
+    roles: frozenset[str] = frozenset()
 
 
 class Described(Struct, frozen=True):

@@ -133,7 +133,8 @@ def sockets_of(app: QuartTrio) -> Sockets:
 def _add_websockets(app: QuartTrio, sockets: Sockets, names: Mapping[str, str]) -> None:
     def route(endpoint: Endpoint) -> Callable[..., Awaitable[None]]:
         async def talk(**path: str) -> None:
-            await sockets.talk(endpoint.dialect_for(websocket.args), path, is_open=endpoint.is_open)
+            dialect, is_open, roles = endpoint.dialect_for(websocket.args), endpoint.is_open, endpoint.roles
+            await sockets.talk(dialect, path, is_open=is_open, roles=roles)
 
         return talk
 

@@ -43,7 +43,7 @@ class Leaf:
     def __init__(self, first: int, state: Any, decider: AnyDecider) -> None:
         self.first, self.state, self._decider = first, state, decider
         self.records: list[Recorded] = []
-        self.weight = self.counted = 0
+        self.weight, self.counted = RECORD_COST, 0
         self._retold: dict[int, Retold] = {}
 
     @property
@@ -117,23 +117,24 @@ class Recollection:
             leaf.counted = 0
 
     async def retell(
-        self, recall: Recall, dialect: Dialect, *, connection_id: str, begin: Callable[[Any], None], show: Show
+        self, recall: Recall, dialect: Dialect, *, connection_id: str, begin: Callable[[Any, int], None], show: Show
     ) -> None:
         """Give `begin` the state at `since`, then `show` what is for this connection up to `until`, a leaf at a time.
 
-        `show` says whether to go on. Raises StoreUnavailable.
+        `begin` is told the version too: that of the end, of a stream that ends before `since`. `show` says whether to
+        go on. Raises StoreUnavailable.
         """
         version, until, begun = recall.since, recall.until, False
         while not begun or version < until:
             end = min(until, version // LEAF * LEAF + LEAF)
             leaf = await self._leaf(recall.stream, version, end)
             if not begun:
-                begin(leaf.state_at(version))
+                begin(leaf.state_at(version), min(version, leaf.last))
                 begun = True
             if leaf.last < end:  # the log ends earlier than was said
                 until = end = leaf.last
             chunks = leaf.shown(dialect, version, end, connection_id)
-            self._keep((recall.stream, leaf.first // LEAF), leaf)  # now that it is known what its frames weigh
+            self._keep(recall.stream, leaf)  # now that it is known what its frames weigh
             version = end
             for chunk in chunks:
                 if not await show(chunk):
@@ -145,11 +146,13 @@ class Recollection:
         reader.waiting += 1
         try:
             async with reader.lock:
-                key = (stream, version // LEAF)
-                leaf = self._leaves.get(key) or await self._begun(stream, key[1])
+                index = version // LEAF
+                leaf = self._leaves.get((stream, index)) or await self._begun(stream, index)
+                if leaf.first < index * LEAF:  # the stream ends before
+                    return leaf
                 if leaf.last < until:
                     leaf.add(await self._log.read_stream(stream, after=leaf.last, limit=LEAF - len(leaf.records)))
-                self._keep(key, leaf)
+                self._keep(stream, leaf)
                 return leaf
         finally:
             reader.waiting -= 1
@@ -157,23 +160,37 @@ class Recollection:
                 del self._readers[stream]
 
     async def _begun(self, stream: StreamName, index: int) -> Leaf:
-        """A leaf without records yet; the stream's state at its beginning is folded from the nearest that is known."""
+        """A leaf without records yet; the stream's state at its beginning is folded from the nearest that is known.
+
+        On the way some are kept, so that whoever looks here and there in a long past reads little of it. Of a stream
+        that ends before, it is a leaf that begins at that end.
+        """
         decider = self._deciders[stream.category]
-        version, state = 0, decider.initial
-        for earlier in range(index - 1, -1, -1):
-            if leaf := self._leaves.get((stream, earlier)):
-                version, state = leaf.last, leaf.state_at(leaf.last)
-                break
+        leaf = self._nearest(stream, index)
+        version, state = (leaf.last, leaf.state_at(leaf.last)) if leaf else (0, decider.initial)
         while version < index * LEAF:
-            most = min(READ_AT_ONCE, index * LEAF - version)
+            most = min(READ_AT_ONCE - version % READ_AT_ONCE, index * LEAF - version)
             records = await self._log.read_stream(stream, after=version, limit=most)
             if not records:
                 break
             version, state = records[-1].version, decider.fold(state, [record.event for record in records])
-        return Leaf(index * LEAF, state, decider)
+            if version % READ_AT_ONCE == 0:
+                self._keep(stream, Leaf(version, state, decider))
+        return Leaf(version, state, decider)
 
-    def _keep(self, key: tuple[StreamName, int], leaf: Leaf) -> None:
+    def _nearest(self, stream: StreamName, index: int) -> Leaf | None:
+        """The last leaf that is kept of what comes before. However far that is, it looks at no more than there are."""
+        if index <= len(self._leaves):
+            known = range(index - 1, -1, -1)
+            return next((leaf for earlier in known if (leaf := self._leaves.get((stream, earlier)))), None)
+        earlier = max((at for name, at in self._leaves if name == stream and at < index), default=-1)
+        return self._leaves.get((stream, earlier))
+
+    def _keep(self, stream: StreamName, leaf: Leaf) -> None:
         """Keep it as the newest in use; the ones longest out of use go, but never this one."""
+        if leaf.first % LEAF:  # it stands for the end of a stream, and that moves
+            return
+        key = (stream, leaf.first // LEAF)
         other = self._leaves.get(key)
         if other is not None and other is not leaf:
             self._kept -= other.counted

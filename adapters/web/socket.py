@@ -280,8 +280,8 @@ class Socket:
         await replay_wide(log, self._dialect, tuning.topic, since, until, connection_id=me, show=self._show)
         tuning.begin()
 
-    def _recalled(self, recall: Recall, state: object) -> None:
-        for output in self._connection.recalled(recall.stream, state, recall.since, self._system.clock.now()):
+    def _recalled(self, recall: Recall, state: object, version: int) -> None:
+        for output in self._connection.recalled(recall.stream, state, version, self._system.clock.now()):
             self._do(output)
 
     async def _show(self, frames: bytes) -> bool:

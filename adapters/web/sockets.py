@@ -14,7 +14,7 @@ from adapters.server.guard import LINK
 from adapters.server.link import CRASHED, Link
 from adapters.server.messages import text_frame
 from adapters.server.statistics import Tally
-from adapters.web.auth import BEARER, Door, OpenDoor, TurnedAway, Visitor
+from adapters.web.auth import BEARER, Door, OpenDoor, Role, TurnedAway, Visitor
 from adapters.web.limits import Principals
 from adapters.web.logged_socket import LoggedSocket
 from adapters.web.lookout import Lookout
@@ -69,10 +69,12 @@ class Sockets:
         """Wait until the server begins to end."""
         await self._draining.wait()
 
-    async def talk(self, dialect: Dialect, path: Mapping[str, str], *, is_open: bool = False) -> None:
+    async def talk(
+        self, dialect: Dialect, path: Mapping[str, str], *, is_open: bool = False, roles: frozenset[str] = frozenset()
+    ) -> None:
         """Accept the WebSocket of the current request and give it to a socket of its own. Returns at once.
 
-        Where it `is_open` nobody is asked for a token.
+        Where it `is_open` nobody is asked for a token. Who has none of the `roles` is turned away, if there are any.
         """
         headers, link = websocket.headers, websocket.scope["state"][LINK]
         trusted = self.settings.trust_host
@@ -89,6 +91,10 @@ class Sockets:
             self.tally.turned_away[refusal.reason] += 1
             log.warning("a socket was turned away", dialect=dialect.name, reason=refusal.reason)
             turn_away(link, REFUSED, refusal.reason)
+            return
+        if roles and not roles & visitor.roles:
+            log.warning("a socket was turned away", dialect=dialect.name, reason="its roles")
+            turn_away(link, REFUSED, f"This needs the role {' or '.join(role for role in Role if role in roles)}")
         else:
             self._begin(link, dialect, visitor, dict(path), query)
 
@@ -103,7 +109,8 @@ class Sockets:
             turn_away(link, TOO_MANY, FULL)
         else:
             id, epoch = system.new_connection_id(), system.store.epoch
-            handshake = Handshake(id, path, query, visitor.principal, epoch, system.identifiers.new())
+            roles = frozenset(role.value for role in visitor.roles)
+            handshake = Handshake(id, path, query, visitor.principal, epoch, system.identifiers.new(), roles)
             try:
                 kind = LoggedSocket if self.settings.log_messages else Socket
                 socket = kind(self, dialect, dialect.connect(handshake), handshake, link)

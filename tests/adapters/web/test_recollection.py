@@ -37,7 +37,7 @@ async def retold(
         return True
 
     recall = Recall(name, since, until)
-    await recollection.retell(recall, dialect, connection_id="boot.9", begin=lambda _: None, show=show)
+    await recollection.retell(recall, dialect, connection_id="boot.9", begin=lambda *_: None, show=show)
     return chunks
 
 
