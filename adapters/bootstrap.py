@@ -62,6 +62,7 @@ from adapters.web.proofs import proofs_blueprint
 from adapters.web.retell import retell_blueprint
 from adapters.web.streams import streams_blueprint
 from adapters.web.tokens import tokens_blueprint
+from adapters.web.verification import verification_blueprint
 from core.audit import audit
 from core.call import call
 from core.channel import channel
@@ -212,6 +213,7 @@ def assemble(settings: Settings, system: System, model: LanguageModel, blobs: Fi
     place = None if settings.store.path is None else Place(settings.store.path, settings.encryption_key)
     app.register_blueprint(audit_export_blueprint(system, place))
     app.register_blueprint(proofs_blueprint(system, settings.store.path))
+    app.register_blueprint(verification_blueprint(system, settings.store.path))
     forgetting = Forgetting(system.store, settings.store.path, blobs)
     app.register_blueprint(forgetting_blueprint(system, forgetting, sockets_of(app).recollection.forget))
     app.register_blueprint(forks_blueprint(system))

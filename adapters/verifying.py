@@ -12,12 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from adapters import timeline
 from adapters.bootstrap import open_history
 from adapters.proof_verifier import public_key, said_time
 from adapters.setting_values import StoreAddress, Unusable
-from eventstore.attestation import Attestation, Contradiction
-from eventstore.chain import Row, Verification
+from adapters.verification.findings import (
+    ALTERED_CHECKPOINTS,
+    Findings,
+    Trouble,
+    copied,
+    distinct,
+    events_told,
+)  # fmt: skip
 from eventstore.checkpointing import copies_file
 from eventstore.checkpoints import Checkpoint, MalformedCheckpoint, parse_file
 from eventstore.proofs import checkpoints
@@ -67,38 +72,6 @@ def key_of(text: str) -> bytes:
         raise Unusable(f"--public-key: {fault}; `callboard proof key show` prints it") from None
 
 
-class _Findings:
-    """What was found out of a log that is read from its first event on."""
-
-    def __init__(self, noted: Noted, known: Sequence[Checkpoint]) -> None:
-        self.chain, self.attestation = Verification(), Attestation(known)
-        self._head, self._is_seen = noted.head, not noted.head
-
-    def take(self, rows: Sequence[Row]) -> bool:
-        """The next rows. Whether there is any use in more."""
-        before = self.chain.position
-        broken = self.chain.check(rows)
-        hashes = [row[-1] for row in rows[: self.chain.position - before]]
-        self._is_seen = self._is_seen or any(hash_.hex().startswith(self._head) for hash_ in hashes)
-        return self.attestation.check(hashes) is None and broken is None
-
-    def trouble(self) -> Text | None:
-        """What is the matter, if anything is; of the chain and the checkpoints what is nearer to where it begins."""
-        at = self.chain.broken
-        if at is None:
-            self.attestation.end(self.chain.position)
-        contradiction = self.attestation.contradiction
-        if contradiction is not None and (at is None or contradiction.last < at.position):
-            return _contradicted(contradiction, self.chain.position)
-        if at is not None:
-            told = f" at position {at.position:,} ({timeline.shorten(at.event)}): {at.reason}."
-            return _trouble("The chain is broken", told)
-        if not self._is_seen:
-            told = ": its end was cut off, or it is another log."
-            return _trouble("The chain does not come through the head noted", told)
-        return None
-
-
 async def verify(address: StoreAddress, out: Console, noted: Noted = NOTHING) -> bool:
     """Check the log; say what holds, or what is the first thing that does not.
 
@@ -107,23 +80,22 @@ async def verify(address: StoreAddress, out: Console, noted: Noted = NOTHING) ->
     """
     async with open_history(address) as store:
         try:
-            made = [*await store.look(checkpoints), *_copied(address, store.epoch), *noted.checkpoints]
-            known = list({checkpoint.note: checkpoint for checkpoint in made}.values())
+            known = distinct([*await store.look(checkpoints), *_copied(address, store.epoch), *noted.checkpoints])
         except MalformedCheckpoint as fault:
-            return _tell(out, _trouble("The log's checkpoints were altered", f": {fault}."))
-        findings = _Findings(noted, known)
+            return _tell(out, Trouble(ALTERED_CHECKPOINTS, f": {fault}."))
+        findings = Findings(known, noted.head)
         await _read(store, findings, out)
     chain, held = findings.chain, findings.attestation.held
     if (trouble := findings.trouble() or _false_signature(known, noted.keys)) is not None:
         return _tell(out, trouble)
     if held:
         what = "1 checkpoint holds" if len(held) == 1 else f"{len(held):,} checkpoints hold"
-        out.print(f"[bold green]{what}[/], the newest of {_events(held[-1].size)}{_signers(held, noted.keys)}")
+        out.print(f"[bold green]{what}[/], the newest of {events_told(held[-1].size)}{_signers(held, noted.keys)}")
     out.print(f"[bold green]The chain holds[/]: {chain.position:,} events; head {chain.head.hex()[:16]}…")
     return True
 
 
-async def _read(store: SQLiteStore, findings: _Findings, out: Console) -> None:
+async def _read(store: SQLiteStore, findings: Findings, out: Console) -> None:
     columns = TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     bar = Progress(*columns, console=out, transient=True)
     with bar if out.is_terminal else nullcontext():
@@ -134,42 +106,21 @@ async def _read(store: SQLiteStore, findings: _Findings, out: Console) -> None:
 
 
 def _copied(address: StoreAddress, epoch: str) -> list[Checkpoint]:
-    """Those in the file beside the log. Of another epoch are those of a log that this one was restored in place of."""
-    file = address.path and copies_file(address.path)
-    if not file or not file.exists():
-        return []
-    whole, _, _ = file.read_text(errors="replace").rpartition("\n")  # a line that is being written is left aside
+    """Those in the file beside the log."""
+    path = address.path or Path()  # a log in memory was refused
     try:
-        return [copy for copy in (parse_file(whole) if whole else ()) if copy.epoch == epoch]
+        return copied(path, epoch)
     except MalformedCheckpoint as fault:
+        file = copies_file(path)
         raise Unusable(f"{file}: {fault}; keep it elsewhere: a server makes it anew from the log") from None
 
 
 # --- what is told -----------------------------------------------------------------------------------------------
 
 
-def _trouble(what: str, told: str) -> Text:
-    return Text(what, "bold red").append(told, "default")
-
-
-def _events(count: int) -> str:
-    return "1 event" if count == 1 else f"{count:,} events"
-
-
-def _tell(out: Console, trouble: Text) -> bool:
-    out.print(trouble)
+def _tell(out: Console, trouble: Trouble) -> bool:
+    out.print(Text(trouble.what, "bold red").append(trouble.told, "default"))
     return False
-
-
-def _contradicted(found: Contradiction, position: int) -> Text:
-    made = f"the checkpoint of {_events(found.checkpoint.size)} of {said_time(found.checkpoint.time)}"
-    if found.is_cut_off:
-        missing = _events(found.last - found.first + 1)
-        told = f" behind position {position:,}: {made} has {missing} more."
-        return _trouble("The log was cut off", told)
-    where = f"position {found.first:,}" if found.first == found.last else f"positions {found.first:,} to {found.last:,}"
-    told = f" at {where}: the chain was made anew there, and does not come through {made}."
-    return _trouble("Events were replaced", told)
 
 
 def _signed(checkpoint: Checkpoint, keys: Sequence[bytes]) -> list[bool]:
@@ -177,14 +128,14 @@ def _signed(checkpoint: Checkpoint, keys: Sequence[bytes]) -> list[bool]:
     return [truth for key in keys if (truth := is_signed_by(checkpoint, key)) is not None]
 
 
-def _false_signature(known: Sequence[Checkpoint], keys: Sequence[bytes]) -> Text | None:
+def _false_signature(known: Sequence[Checkpoint], keys: Sequence[bytes]) -> Trouble | None:
     for checkpoint in known:
         if not all(_signed(checkpoint, keys)):
-            told = f": it is under the checkpoint of {_events(checkpoint.size)} of {said_time(checkpoint.time)}."
-            return _trouble("A signature is false", told)
+            told = f": it is under the checkpoint of {events_told(checkpoint.size)} of {said_time(checkpoint.time)}."
+            return Trouble("A signature is false", told)
     if keys and not any(_signed(checkpoint, keys) for checkpoint in known):
         told = f" by the key{'s' * (len(keys) > 1)} given; {len(known):,} are there."
-        return _trouble("No checkpoint is signed", told)
+        return Trouble("No checkpoint is signed", told)
     return None
 
 

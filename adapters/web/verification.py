@@ -1,0 +1,114 @@
+"""Is the log what was recorded? Told line by line while a process of its own looks, at the lowest priority.
+
+One looks at a time. It ends with its answer: a client that goes away ends it too.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import assert_never
+
+import trio
+from msgspec import json, msgpack
+from quart import Blueprint, Response, request
+from quart.wrappers.response import ResponseBody
+
+from actors.system import System
+from adapters.apart import Apart
+from adapters.auditing import access, stream_at
+from adapters.verification.messages import Fails, Holds, Message, Progress, Question
+from adapters.web.answers import Problem, accepted
+from adapters.web.audit import auditor
+from adapters.web.correlation import current_correlation
+from adapters.web.described import Content, described
+from eventstore.audit import Filters
+
+WORKER = "adapters.verification.worker"
+LINES = Content("application/x-ndjson")
+COME_BACK = 10.0
+"""Seconds after which whoever came while another looked may ask again."""
+REST = 0.005
+"""Seconds after each page of events in which the disk is there for the living alone."""
+
+_to_message = msgpack.Decoder(Message).decode
+
+
+class Verified(ResponseBody):
+    """The answer, a line for each message. Quart enters it, iterates it and leaves it in one task."""
+
+    def __init__(self, path: Path, turn: trio.CapacityLimiter) -> None:
+        self._apart = Apart(WORKER, msgpack.encode(Question(str(path), REST)))
+        self._turn, self._stack, self._is_over = turn, AsyncExitStack(), False
+
+    async def __aenter__(self) -> Verified:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._turn)
+            await stack.enter_async_context(self._apart)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(exc_type, exc_value, tb)
+
+    def __aiter__(self) -> Verified:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next line. Raises Lost: then the answer is cut off, and has no verdict."""
+        if self._is_over:
+            raise StopAsyncIteration
+        message: Message = _to_message(await self._apart.message())
+        self._is_over = not isinstance(message, Progress)
+        return _line(message)
+
+
+def verification_blueprint(system: System, path: Path | None) -> Blueprint:
+    """The route, for the roles auditor and operator. `path`: where the log is, None where it is no file."""
+    routes, turn = Blueprint("verification", __name__), trio.CapacityLimiter(1)
+
+    @routes.get("/api/audit/verify")
+    @described(LINES, 404)
+    async def verify_log() -> Response:
+        """Hold the log against its chain and its checkpoints. For the roles auditor and operator; it is recorded.
+
+        The answer has a line of JSON every now and then, `{"done": …, "of": …}` in events, and then the verdict,
+        `{"ok": true, "events": …, "head": …}` or `{"ok": false, "event": …, "position": …, "reason": …}`. An answer
+        that is cut off has none.
+        """
+        visitor = auditor()
+        if path is None:
+            raise Problem(404, "This log is in memory, and has no chain")
+        if turn.available_tokens < 1:
+            raise Problem(429, "The log is being verified for somebody else", COME_BACK)
+        if request.method == "HEAD":  # the answer to it tells nobody anything
+            return _streamed(b"")
+        stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
+        note = access("verify", Filters(), 0, system.store.head)
+        accepted(await system.ask(stream_at(stamp.time), note, stamp))
+        return _streamed(Verified(path, turn))
+
+    return routes
+
+
+def _line(message: Message) -> bytes:
+    match message:
+        case Progress(done, of):
+            told: dict[str, object] = {"done": done, "of": of}
+        case Holds(events, head):
+            told = {"ok": True, "events": events, "head": head}
+        case Fails(reason, position, event):
+            told = {"ok": False, "event": event, "position": position, "reason": reason}
+        case _:
+            assert_never(message)
+    return json.encode(told) + b"\n"
+
+
+def _streamed(body: Verified | bytes) -> Response:
+    response = Response(body, content_type=LINES.kind)
+    response.headers["Cache-Control"] = "no-store"
+    response.timeout = None
+    return response
