@@ -50,6 +50,7 @@ from adapters.thread_updates import ThreadUpdates
 from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
 from adapters.web.audit import audit_blueprint
+from adapters.web.audit_blobs import audit_blobs_blueprint
 from adapters.web.audit_connections import connections_blueprint
 from adapters.web.audit_export import Place, audit_export_blueprint
 from adapters.web.auth import Door, OpenDoor, TokenDoor
@@ -214,6 +215,7 @@ def assemble(settings: Settings, system: System, model: LanguageModel, blobs: Fi
     app.register_blueprint(audit_export_blueprint(system, place))
     app.register_blueprint(proofs_blueprint(system, settings.store.path))
     app.register_blueprint(verification_blueprint(system, settings.store.path))
+    app.register_blueprint(audit_blobs_blueprint(system, blobs))
     forgetting = Forgetting(system.store, settings.store.path, blobs)
     app.register_blueprint(forgetting_blueprint(system, forgetting, sockets_of(app).recollection.forget))
     app.register_blueprint(forks_blueprint(system))

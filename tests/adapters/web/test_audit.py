@@ -101,11 +101,11 @@ def heard(text: str) -> UpdateTranscript:
 
 
 @asynccontextmanager
-async def opened(store: EventStore, address: str) -> AsyncIterator[Office]:
+async def opened(store: EventStore, address: str, blobs: MemoryBlobs | None = None) -> AsyncIterator[Office]:
     written = {"CALLBOARD_STORE": address, "CALLBOARD_AUTH": "jwt", "CALLBOARD_JWT_SECRET": SECRET}
     clock, identifiers = SystemClock(), TimeOrderedIdentifiers()
     async with open_system(store, deciders=DECIDERS, performers={}, clock=clock, identifiers=identifiers) as system:
-        app = assemble(from_environment(written, {}), system, OfflinePartner(), MemoryBlobs())
+        app = assemble(from_environment(written, {}), system, OfflinePartner(), blobs or MemoryBlobs())
         yield Office(app.test_client(), system)
 
 
