@@ -55,6 +55,9 @@ export async function download(path, query = {}, name = "download", signal = nul
   return { bytes: blob.size, headers: response.headers };
 }
 
+/** GET: the bytes of the answer, as a Blob. Rejects as `get`, but takes the time it takes. */
+export const blob = async (path, query = {}, signal = null) => interrupted((await request(path, { query, signal })).blob());
+
 /** Read newline-delimited JSON as it comes: `onLine` gets each value. Resolves at the end. */
 export async function lines(path, query, onLine, signal = null) {
   const response = await request(path, { query, signal });
