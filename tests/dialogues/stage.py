@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 from urllib.parse import parse_qsl
 
+from core.audit import audit
 from core.call import call
 from core.channel import channel
 from core.conversation import conversation
 from core.decider import AnyDecider, CommandRejected, Rejected
+from core.delivery import delivery
 from core.dialect import (
     Close,
     Connection,
@@ -41,8 +43,12 @@ DECIDERS: Mapping[Category, AnyDecider] = {
     Category.SESSION: session,
     Category.CALL: call,
     Category.CHANNEL: channel,
+    Category.AUDIT: audit,
+    Category.DELIVERY: delivery,
 }
 
+ROLES = frozenset({"client", "operator", "auditor"})
+"""What everybody may be where nobody is asked."""
 START = 1_735_862_400_000_000
 """2025-01-03, in µs; the stage's clock ticks a millisecond at every look."""
 
@@ -126,7 +132,7 @@ class Stage:
         path_fields = {self.parameter: path.strip("/") or self.id} if self.parameter else {}
         connection_id = f"{self.boot}.{self._connections}"
         dialect = self._dialect_for(fields)
-        handshake = Handshake(connection_id, path_fields, fields, "anonymous", self.epoch, self.new_id())
+        handshake = Handshake(connection_id, path_fields, fields, "anonymous", self.epoch, self.new_id(), ROLES)
         client = self.clients[who] = Client(dialect.connect(handshake), dialect, connection_id)
         self._do(client, client.connection.opened(self.now()))
 
@@ -166,15 +172,17 @@ class Stage:
                 case Close():
                     client.got.append(output)
                     self._hang_up(client)
-                case Tune() | Untune():
-                    raise AssertionError("no dialect on this stage hears wide topics")
                 case _:
                     assert_never(output)
 
     def _recall(self, client: Client, recall: Recall) -> None:
-        records, decider = self._actors[recall.stream].records, DECIDERS[recall.stream.category]
-        state = decider.fold(decider.initial, [record.event for record in records[: recall.since]])
-        self._do(client, client.connection.recalled(recall.stream, state, recall.since, self.now()))
+        actor, decider = (
+            self._actors.get(recall.stream) or self._unborn(recall.stream),
+            DECIDERS[recall.stream.category],
+        )
+        records, since = actor.records, min(recall.since, len(actor.records))
+        state = decider.fold(decider.initial, [record.event for record in records[:since]])
+        self._do(client, client.connection.recalled(recall.stream, state, since, self.now()))
         for record in records[recall.since : recall.until]:
             state = decider.fold(state, (record.event,))
             self._show(client, record, state)

@@ -18,10 +18,12 @@ from adapters.dialects import references
 from adapters.protocols.channels import dialect_for
 from core.identifiers import Category
 from tests.dialogues import test_channels_dialogues as channels
+from tests.dialogues import test_console_dialogues as console
 from tests.dialogues import test_conversations_dialogues as conversations
 from tests.dialogues import test_retell_dialogues as retell
 from tests.dialogues import test_shipping_dialogues as shipping
 from tests.dialogues import test_streams_dialogues as streams
+from tests.dialogues.console_stage import ConsoleStage
 from tests.dialogues.conversations_stage import ConversationsStage
 from tests.dialogues.dialogue import Closed, Connect, Names, Step, read_dialogue
 from tests.dialogues.playing import play
@@ -37,6 +39,7 @@ NONSENSE: Any = [[[]]]
 Cast = tuple[ModuleType, Callable[[], Stage], Mapping[str, str]]
 CASTS: Mapping[str, Cast] = {
     "channels": (channels, lambda: Stage(dialect_for, Category.CHANNEL, "", ""), {}),
+    "console": (console, ConsoleStage, {}),
     "conversations": (
         conversations,
         lambda: ConversationsStage(conversations.CONVERSATION),

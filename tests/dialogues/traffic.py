@@ -11,14 +11,19 @@ import msgspec
 from jsonschema import Draft7Validator
 
 from adapters.protocols.channels import requests as channels
+from adapters.protocols.console import requests as console
 from adapters.protocols.conversations import requests as conversations
 from adapters.protocols.retell import requests as retell
 from adapters.protocols.shipping import requests as shipping
 from adapters.protocols.streams import requests as streams
 from adapters.reference.asyncapi import asyncapi
 
-UNSAYABLE = ("is not base64", "more than 32 levels", "is nested too deeply", "`payload.thread_id`")
+UNSAYABLE = ("is not base64", "more than 32 levels", "is nested too deeply", "`payload.thread_id`", "a page has")
 """Why a frame is refused that no schema can tell from a good one."""
+
+UNREADABLE = (
+    conversations.UnreadableFrame, channels.UnreadableFrame, shipping.UnreadableFrame, console.UnreadableFrame,
+)  # fmt: skip
 
 document = cache(asyncapi)
 
@@ -122,6 +127,8 @@ def refusal_of(dialect: str, frame: str | bytes) -> str | None:
                 conversations.read_request(frame)
             case "channels":
                 channels.read_request(frame)
+            case "console":
+                console.read_request(frame)
             case "shipping":
                 shipping.read_asked(frame)
             case "streams":
@@ -130,7 +137,7 @@ def refusal_of(dialect: str, frame: str | bytes) -> str | None:
             case _:
                 kind, request = retell.read_request(frame)
                 return str(request) if kind == retell.UNKNOWN else None
-    except (conversations.UnreadableFrame, channels.UnreadableFrame, shipping.UnreadableFrame) as fault:
+    except UNREADABLE as fault:
         return str(fault)
     except (streams.UnreadableFrame, retell.NotText, retell.NotJson) as fault:
         return str(fault) or type(fault).__name__
