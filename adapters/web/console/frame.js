@@ -110,8 +110,8 @@ function Countdown() {
 
 function Who({ me, onSignOut }) {
   return html`
-    <span class="who" title=${`Callboard ${me.version}`}>
-      <span class="who-name">${me.auth === "none" ? "Nobody is asked" : me.principal}</span>
+    <span class="who" title=${`Callboard ${me.version}${me.auth === "none" ? ", which asks nobody who they are" : ""}`}>
+      <span class="who-name">${me.principal}</span>
       <span class="muted">${me.roles.join(", ")}</span>
       ${me.auth !== "none" && html`<button type="button" class="quiet" onClick=${onSignOut}>Sign out</button>`}
     </span>`;

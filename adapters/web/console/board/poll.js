@@ -1,16 +1,17 @@
 // The server's board, asked for as often as the most impatient viewer wants it, and not while nobody looks.
 
 import { useEffect, useState } from "../hooks.js";
+import { now } from "../format.js";
 import { get } from "../server.js";
 
 const PATH = "/api/console/board";
 const viewers = new Map();
 let timer = null;
-let asking = null;
-let asked = 0;
+let isAsking = false;
+let asked = -Infinity;
 
-/** What is known: `board` is the last answer (null before it), `error` what the last question came to, null where it was answered. */
-let known = { board: null, error: null };
+/** What is known: the last `board` (null before it), `since` when it was answered (µs), and the `error` of the last question, if any. */
+let known = { board: null, since: null, error: null };
 
 /** Hear each answer and each failure, with `interval` ms or less between them. Answers the function that stops hearing. */
 export function followBoard(interval, listener) {
@@ -31,26 +32,26 @@ export function useBoard(interval) {
 
 /** Ask now. */
 export function refreshBoard() {
-  asked = 0;
+  asked = -Infinity;
   schedule();
 }
 
 function schedule() {
   clearTimeout(timer);
-  if (!viewers.size || document.hidden || asking) return;
+  if (!viewers.size || document.hidden || isAsking) return;
   const interval = Math.min(...viewers.values());
   timer = setTimeout(ask, Math.max(0, asked + interval - performance.now()));
 }
 
 async function ask() {
   asked = performance.now();
-  asking = get(PATH);
+  isAsking = true;
   try {
-    known = { board: await asking, error: null };
+    known = { board: await get(PATH), since: now(), error: null };
   } catch (error) {
-    known = { board: known.board, error };
+    known = { ...known, error };
   }
-  asking = null;
+  isAsking = false;
   for (const listener of [...viewers.keys()]) listener(known);
   schedule();
 }

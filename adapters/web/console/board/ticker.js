@@ -1,0 +1,41 @@
+// The newest events of the whole log, a few times a second: more often nobody reads.
+
+import { Fold } from "./fold.js";
+import { html, Time, useEffect, useState } from "../ui.js";
+import { eventLabel, shortId, streamHref } from "../format.js";
+
+const PAUSE = 300;
+const SHOWN = 12;
+
+/** A list of the newest events. Not a live region: it would never be silent. */
+export function Ticker({ live }) {
+  const [events, show] = useState([]);
+  useEffect(() => {
+    let timer = null;
+    const take = () => {
+      timer = null;
+      show(live.newest.slice(0, SHOWN));
+    };
+    const off = live.onChange(() => {
+      timer ??= setTimeout(take, PAUSE);
+    });
+    return () => {
+      off();
+      clearTimeout(timer);
+    };
+  }, [live]);
+  return html`<${Fold} title="Newest events">
+    <section class="ticker panel" aria-label="Newest events">
+      <h2>Newest events</h2>
+      ${!events.length && html`<p class="muted">Nothing has happened since you came.</p>`}
+      <ol>
+        ${events.map((event) => html`
+          <li key=${event.position} class=${`lane-${event.lane}`}>
+            <p class="ticker-head"><${Time} at=${event.time} />
+              <a href=${streamHref(event.stream, event.version)} title=${event.stream}>${shortId(event.stream, 22)}</a></p>
+            <p class="ellipsis"><span class=${event.rejected ? "bad" : ""}>${eventLabel(event.event)}</span> <span class="muted">${event.says}</span></p>
+          </li>`)}
+      </ol>
+    </section>
+  </${Fold}>`;
+}

@@ -1,0 +1,95 @@
+// The live board: every live conversation, session and call, and how the server does.
+
+import { Failure, html, Loading, useEffect, useMemo, useState } from "../ui.js";
+import { clock, number } from "../format.js";
+import { socket } from "../server.js";
+import { useKeys } from "../keys.js";
+import { Health } from "../board/health.js";
+import { Live } from "../board/live.js";
+import { FIRST_WISH, tally } from "../board/order.js";
+import { refreshBoard, useBoard } from "../board/poll.js";
+import { Sparks } from "../board/sparks.js";
+import { Table } from "../board/table.js";
+import { Ticker } from "../board/ticker.js";
+
+// Kept while one is elsewhere: who comes back from a stream finds the board as it was.
+let lastWish = FIRST_WISH;
+
+/** The board. */
+export function BoardView() {
+  const live = useMemo(() => new Live(), []);
+  const { board, since, error } = useBoard(1000);
+  const [wish, setWish] = useState(lastWish);
+  const [isPaused, setPaused] = useState(false);
+  const status = useStatus();
+  useEffect(() => live.start(), [live]);
+  const change = (fresh) => setWish((lastWish = fresh));
+  const pause = () => {
+    live.isPaused = !isPaused;
+    setPaused(live.isPaused);
+  };
+  useKeys([{ keys: "p", does: "Pause the board, or go on", run: pause }]);
+  if (!board) {
+    return html`<h1>Board</h1>${error
+      ? html`<${Failure} title="The board cannot be read" error=${error} retry=${refreshBoard} />`
+      : html`<${Loading} what="Reading the board" />`}`;
+  }
+  return html`
+    <div class="board-head">
+      <h1>Board</h1>
+      <button type="button" aria-pressed=${isPaused ? "true" : "false"} onClick=${pause}>${isPaused ? "Go on" : "Pause"}</button>
+    </div>
+    <div role="status"><${Notice} error=${error} since=${since} status=${status} isPaused=${isPaused} refusal=${live.refusal} /></div>
+    <div class=${`board-body ${error ? "stale" : ""}`}>
+      <${Health} vitals=${board.vitals} head=${board.head} />
+      <${Sparks} rates=${live.rates} round=${live.polled} />
+      <div class="board-columns">
+        <section aria-label="Live streams">
+          <${Filters} streams=${board.streams} wish=${wish} onWish=${change} />
+          <${Table} live=${live} wish=${wish} onWish=${change} />
+        </section>
+        <${Ticker} live=${live} />
+      </div>
+    </div>`;
+}
+
+function useStatus() {
+  const [status, setStatus] = useState(socket.status);
+  useEffect(() => socket.onStatus(setStatus), []);
+  return status;
+}
+
+/** Why what is shown is not the present, if it is not. */
+function Notice({ error, since, status, isPaused, refusal }) {
+  if (error) return html`<p class="notice">Not up to date since ${clock(since)}: ${error.message}. It is asked again each second.</p>`;
+  if (isPaused) return html`<p class="notice">Paused: the board stays as it is. Nothing is lost, go on to see the present.</p>`;
+  if (refusal) return html`<p class="notice">No live events: ${refusal.message}. The figures are still those of each second.</p>`;
+  if (status === "open") return null;
+  return html`<p class="notice">No live events since the connection ${status === "refused" ? "was refused" : "went"}. The figures are still those of each second.</p>`;
+}
+
+function Filters({ streams, wish, onWish }) {
+  const kinds = tally(streams, "kind");
+  const labels = tally(streams.filter(({ kind }) => !wish.kind || kind === wish.kind), "label");
+  const set = (field) => (event) => onWish({ ...wish, [field]: event.currentTarget.value });
+  return html`
+    <div class="filters row">
+      <label class="hidden" for="board-search">Search by name and text</label>
+      <input id="board-search" type="search" placeholder="Search by name and text" value=${wish.text} onInput=${set("text")} />
+      <${Choice} label="Kind" all="All kinds" options=${kinds} value=${wish.kind} onChange=${set("kind")} />
+      <${Choice} label="State" all="All states" options=${labels} value=${wish.label} onChange=${set("label")} />
+      <span class="muted">${number(streams.length)} live</span>
+    </div>`;
+}
+
+function Choice({ label, all, options, value, onChange }) {
+  const isGone = value && !options.some(([name]) => name === value);
+  return html`
+    <label><span class="hidden">${label}</span>
+      <select value=${value} onChange=${onChange}>
+        <option value="">${all}</option>
+        ${options.map(([name, amount]) => html`<option key=${name} value=${name}>${String(name).replaceAll("_", " ")} (${amount})</option>`)}
+        ${isGone && html`<option value=${value}>${value} (0)</option>`}
+      </select>
+    </label>`;
+}
