@@ -48,6 +48,10 @@ class Audiences:
         """How many listen to the stream."""
         return len(self._topics.get(stream, ()))
 
+    def heard(self) -> list[Topic]:
+        """The topics of all streams that have listeners."""
+        return list(self._topics.values())
+
     @property
     def topics(self) -> int:
         return len(self._topics)

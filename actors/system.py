@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +25,9 @@ from core.messages import Accepted, Outcome, Recorded, Stamp, Unavailable
 from core.ports import Clock, EventStore, Identifiers, StoreUnavailable
 from core.views import Board
 
+MOST_LATEST = 10_000
+"""Streams of which it is kept what was recorded last."""
+
 
 @dataclass(frozen=True, slots=True)
 class SystemSettings:
@@ -43,7 +46,8 @@ class SystemStatistics(Struct, frozen=True):
     `tail_lag`: events durable but not yet shown to audiences. `topics`: streams that have listeners. Since the opening:
     `restarts` of actors, `busy` answers to letters for which a mailbox had no room, and `rejections`, refusals by
     code; a command set aside for crashing its actor is refused as `poisoned`. A retry's old refusal is not counted.
-    `events`: those shown to audiences since the opening, by their type.
+    `events`: those shown to audiences since the opening, by their type. `commands`: those put into mailboxes, or that
+    should have been, from outside and from effects.
     """
 
     actors: int
@@ -59,10 +63,14 @@ class SystemStatistics(Struct, frozen=True):
     busy: int = 0
     rejections: Mapping[str, int] = {}
     events: Mapping[type, int] = {}
+    commands: int = 0
 
 
 class System:
-    """The door to all actors. Built by `open_system`."""
+    """The door to all actors. Built by `open_system`.
+
+    `latest` is, of the streams where something was recorded lately, the type of the last event and its time.
+    """
 
     def __init__(
         self, store: EventStore, clock: Clock, identifiers: Identifiers, directory: Directory, audiences: Audiences,
@@ -73,7 +81,8 @@ class System:
         self.boot = identifiers.new().replace("-", "")[-12:]
         self.shown = store.head
         self._keeper, self._rejections = keeper, rejections
-        self._connections = 0
+        self.latest: OrderedDict[StreamName, tuple[type, int]] = OrderedDict()
+        self._connections = self._commands = 0
         self._events: Counter[type] = Counter()
 
     @property
@@ -99,6 +108,7 @@ class System:
 
     def post(self, stream: StreamName, command: Any, stamp: Stamp, settle: Callable[[Outcome], None]) -> None:
         """Put the command into the actor's mailbox; `settle` is called exactly once, whatever happens."""
+        self._commands += command is not LOOK
         self.directory.post(stream, Letter(command, stamp, settle))
 
     async def ask(self, stream: StreamName, command: Any, stamp: Stamp) -> Outcome:
@@ -149,12 +159,18 @@ class System:
             busy=self.directory.turned_away,
             rejections=dict(self._rejections),
             events=dict(self._events),
+            commands=self._commands,
         )
 
     def show(self, record: Recorded) -> None:
         """Deliver one record to its audience."""
         self.audiences.deliver(record)
-        self._events[type(record.event)] += 1
+        kind = type(record.event)
+        self._events[kind] += 1
+        self.latest[record.stream] = kind, record.stamp.time
+        self.latest.move_to_end(record.stream)
+        if len(self.latest) > MOST_LATEST:
+            self.latest.popitem(last=False)
         self.shown = record.position
 
     async def resume_outstanding(self) -> None:

@@ -119,6 +119,11 @@ class Topic:
         """How far it was delivered, 0 where nobody has heard yet."""
         return self._version or 0
 
+    @property
+    def state(self) -> Any:
+        """The stream's state at that version, None where nobody has heard yet."""
+        return None if self._state is UNKNOWN else self._state
+
     def __len__(self) -> int:
         grouped = (*self._ahead.values(), *self._groups.values())
         return len(self._joining) + sum(map(len, grouped))

@@ -19,13 +19,12 @@ from quart_trio import QuartTrio
 from actors.backoff import Backoff
 from actors.effects import Perform
 from actors.system import System, SystemSettings, open_system
-from adapters.auditing import audit_log, keep_indexed
+from adapters.auditing import keep_indexed
 from adapters.channel_mirror import keep_mirrored
 from adapters.checkpoints import checkpoints_kept
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.config import Auth, BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
 from adapters.encryption import key_file_named, master_key
-from adapters.forgetting import Forgetting
 from adapters.gateways.assistant import assistant_performers
 from adapters.gateways.blobs import FileBlobs, MemoryBlobs, blobs_beside
 from adapters.gateways.call_tools import call_tools
@@ -41,7 +40,7 @@ from adapters.gateways.sessions import session_performers
 from adapters.gateways.transcriber import open_sphinx
 from adapters.gateways.transcription import transcribe_performer
 from adapters.gateways.transcription_api import OpenAITranscriber
-from adapters.seen import runs_of
+from adapters.history_routes import history_routes
 from adapters.server.serve import serve as serve_app
 from adapters.server.tls import UnusableTLS, tls_context
 from adapters.serving import SOCKETS_SHARE, server_limits, web_settings
@@ -49,21 +48,12 @@ from adapters.setting_values import Secret, StoreAddress
 from adapters.thread_updates import ThreadUpdates
 from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
-from adapters.web.audit import audit_blueprint
-from adapters.web.audit_blobs import audit_blobs_blueprint
-from adapters.web.audit_connections import connections_blueprint
-from adapters.web.audit_export import Place, audit_export_blueprint
 from adapters.web.auth import Door, OpenDoor, TokenDoor
-from adapters.web.causes import causes_blueprint
-from adapters.web.forgetting import forgetting_blueprint
-from adapters.web.forks import forks_blueprint
 from adapters.web.labels import labels_blueprint
 from adapters.web.lookout import noting
-from adapters.web.proofs import proofs_blueprint
 from adapters.web.retell import retell_blueprint
 from adapters.web.streams import streams_blueprint
 from adapters.web.tokens import tokens_blueprint
-from adapters.web.verification import verification_blueprint
 from core.audit import audit
 from core.call import call
 from core.channel import channel
@@ -207,18 +197,8 @@ def assemble(settings: Settings, system: System, model: LanguageModel, blobs: Fi
     webhook = retell_blueprint(system, _revealed(settings.retell_api_key))
     more, web = [tokens, labels_blueprint(blobs), webhook], web_settings(settings, model)
     app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
-    app.register_blueprint(audit_blueprint(system, audit_log(settings.store.path, system.store)))
-    runs = runs_of(audit_log(settings.store.path, system.store), system.boot)
-    app.register_blueprint(connections_blueprint(system, runs))
-    app.register_blueprint(causes_blueprint(system, audit_log(settings.store.path, system.store)))
-    place = None if settings.store.path is None else Place(settings.store.path, settings.encryption_key)
-    app.register_blueprint(audit_export_blueprint(system, place))
-    app.register_blueprint(proofs_blueprint(system, settings.store.path))
-    app.register_blueprint(verification_blueprint(system, settings.store.path))
-    app.register_blueprint(audit_blobs_blueprint(system, blobs))
-    forgetting = Forgetting(system.store, settings.store.path, blobs)
-    app.register_blueprint(forgetting_blueprint(system, forgetting, sockets_of(app).recollection.forget))
-    app.register_blueprint(forks_blueprint(system))
+    for routes in history_routes(settings, system, blobs, sockets_of(app)):
+        app.register_blueprint(routes)
     app.register_blueprint(streams_blueprint(system, lambda: sockets_of(app).sessions("streams")))
     return app
 

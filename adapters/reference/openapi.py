@@ -36,11 +36,13 @@ SECURITY_SCHEMES = {
     "query": {"type": "apiKey", "in": "query", "name": "token", "description": "The same token, in the query."},
 }
 PLACES = {
+    "category": "A kind of streams, the first part of their names.",
     "id": "The id of the conversation or session.",
     "digest": "SHA-256 of the content, in hexadecimal.",
     "connection": "The id of a connection, `<run of the server>.<number>`.",
     "event": "The id of an event, `<stream>@<version>`.",
     "name": "The stream's or file's name.",
+    "stream": "The name of a stream, `<category>-<id>`.",
     "subject": "A person, by id, or a stream that is nobody's.",
 }
 """What stands in paths."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import trio
 from quart import Response
 from quart import typing as quart_typing
 
+from actors.effects import Perform
 from actors.system import System, open_system
 from adapters.auditing import stream_at
 from adapters.bootstrap import DECIDERS, assemble
@@ -101,10 +102,14 @@ def heard(text: str) -> UpdateTranscript:
 
 
 @asynccontextmanager
-async def opened(store: EventStore, address: str, blobs: MemoryBlobs | None = None) -> AsyncIterator[Office]:
+async def opened(
+    store: EventStore, address: str, blobs: MemoryBlobs | None = None, performers: Mapping[type, Perform] | None = None
+) -> AsyncIterator[Office]:
     written = {"CALLBOARD_STORE": address, "CALLBOARD_AUTH": "jwt", "CALLBOARD_JWT_SECRET": SECRET}
     clock, identifiers = SystemClock(), TimeOrderedIdentifiers()
-    async with open_system(store, deciders=DECIDERS, performers={}, clock=clock, identifiers=identifiers) as system:
+    async with open_system(
+        store, deciders=DECIDERS, performers=performers or {}, clock=clock, identifiers=identifiers
+    ) as system:
         app = assemble(from_environment(written, {}), system, OfflinePartner(), blobs or MemoryBlobs())
         yield Office(app.test_client(), system)
 
