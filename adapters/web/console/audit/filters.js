@@ -1,20 +1,21 @@
 // The filters of the audit API, as fields of a form and of an address.
 
 import { link } from "./address.js";
+import { toTyped, toUtc } from "./times.js";
 
 export const CATEGORIES = ["conversation", "call", "session", "channel", "audit", "delivery"];
 
 /** Fields in their order. Names are those of the API; what is shown to people stands beside them. */
 export const FIELDS = [
-  { name: "text", label: "Words", hint: "All must occur, in the event or its command: berg* \"exact phrase\"", wide: true },
-  { name: "stream", label: "Stream", hint: "conversation-…, call-…, session-…" },
+  { name: "text", label: "Words", hint: "in the event or its command: weather berg* \"an exact phrase\"", wide: true },
+  { name: "stream", label: "Stream", hint: "conversation-…, call-…" },
   { name: "category", label: "Kind of stream", choices: CATEGORIES },
   { name: "event", label: "Event", hint: "conversation.message_said" },
-  { name: "principal", label: "Principal", hint: "Who did it" },
-  { name: "since", label: "Since", hint: "2026-11-21 or 2026-11-21T14:03:07, in UTC" },
-  { name: "until", label: "Until, not with it", hint: "2026-11-22, in UTC" },
+  { name: "principal", label: "Principal", hint: "who did it" },
+  { name: "since", label: "Since", hint: "14:03 or 2026-11-21 14:03:07", isTime: true },
+  { name: "until", label: "Before", hint: "your time zone", isTime: true },
   { name: "correlation_id", label: "Correlation id", rare: true },
-  { name: "causation_id", label: "Causation id", hint: "stream@version that caused it", rare: true },
+  { name: "causation_id", label: "Causation id", hint: "stream@version, the cause", rare: true },
   { name: "origin", label: "Connection (origin)", hint: "8e45873bded5.2", rare: true },
   { name: "command_id", label: "Command id", rare: true },
 ];
@@ -32,6 +33,19 @@ export const PRESETS = [
 /** Those fields of an address that the audit API knows, in one order. */
 export function filtersOf(fields) {
   return Object.fromEntries(NAMES.filter((name) => fields[name]).map((name) => [name, fields[name].trim()]));
+}
+
+const TIMES = FIELDS.filter((field) => field.isTime).map((field) => field.name);
+
+/** Filters as one would type them. */
+export const typed = (filters) => inTimes(filters, toTyped);
+
+/** What was typed, as filters. */
+export const untyped = (draft) => inTimes(filtersOf(draft), toUtc);
+
+function inTimes(filters, turn) {
+  const times = TIMES.filter((name) => filters[name]).map((name) => [name, turn(filters[name])]);
+  return { ...filters, ...Object.fromEntries(times) };
 }
 
 /** The address of a question. */

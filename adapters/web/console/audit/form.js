@@ -1,7 +1,7 @@
 // The form of a question. What is wrong with it is said at the field it is about.
 
 import { html, useEffect, useState } from "../ui.js";
-import { FIELDS, PRESETS, searchLink } from "./filters.js";
+import { FIELDS, PRESETS, searchLink, typed, untyped } from "./filters.js";
 
 /** One labelled control; its fault is read out with it. */
 export function Field({ id, label, hint, fault, wide, children }) {
@@ -16,15 +16,15 @@ export function Field({ id, label, hint, fault, wide, children }) {
   `;
 }
 
-/** All filters. `onSearch` is given the filters as they were typed. */
+/** All filters. `onSearch` is given the filters that were typed. */
 export function SearchForm({ filters, faults, busy, onSearch }) {
-  const [draft, setDraft] = useState(filters);
+  const [draft, setDraft] = useState(typed(filters));
   // Another address is another question; what was typed for the one before is void.
-  useEffect(() => setDraft(filters), [searchLink(filters)]);
+  useEffect(() => setDraft(typed(filters)), [searchLink(filters)]);
   const set = (name) => (event) => setDraft({ ...draft, [name]: event.currentTarget.value });
   const submit = (event) => {
     event.preventDefault();
-    onSearch(draft);
+    onSearch(untyped(draft));
   };
   const shown = { draft, set, faults };
   const usual = FIELDS.filter((field) => !field.rare);
@@ -60,9 +60,9 @@ function Filter({ field, draft, set, faults }) {
     return html`<${Choice} name=${name} label=${label} choices=${all} draft=${draft} set=${set} faults=${faults} />`;
   }
   return html`
-    <${Field} id=${`audit-${name}`} label=${label} hint=${hint} fault=${faults[name]} wide=${wide}>
-      ${(given) => html`<input ...${given} name=${name} value=${draft[name] ?? ""} onInput=${set(name)}
-        autocomplete="off" autocapitalize="off" spellcheck=${false} maxlength="1024" />`}
+    <${Field} id=${`audit-${name}`} label=${label} fault=${faults[name]} wide=${wide}>
+      ${(given) => html`<input ...${given} name=${name} value=${draft[name] ?? ""} placeholder=${hint} onInput=${set(name)}
+        type=${name === "text" ? "search" : "text"} autocomplete="off" autocapitalize="off" spellcheck=${false} maxlength="1024" />`}
     <//>
   `;
 }

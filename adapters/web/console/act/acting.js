@@ -1,0 +1,95 @@
+// What all acts share: they are done once however often one tries, and say what came of them.
+
+import { html, useEffect, useRef, useState } from "../ui.js";
+import { eventLabel, streamHref } from "../format.js";
+import { faultsOf } from "../audit/filters.js";
+
+/** A key by which the server knows a request again. Also where the page came over plain HTTP, and has no randomUUID. */
+export function newKey() {
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  return `console-${[...random].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/**
+ * An act: {busy, error, told, run}. `run(content, act)` calls `act(headers)`; the key in the headers stays the same as
+ * long as the same content failed without a verdict, so that trying again after a lost answer does nothing twice.
+ */
+export function useAct() {
+  const [state, setState] = useState({ busy: false, error: null, told: null });
+  const last = useRef({ content: null, key: null });
+  const isThere = useRef(true);
+  useEffect(() => () => (isThere.current = false), []);
+  const tell = (more) => isThere.current && setState((before) => ({ ...before, ...more }));
+  const run = async (content, act) => {
+    const text = JSON.stringify(content);
+    if (last.current.content !== text) last.current = { content: text, key: newKey() };
+    tell({ busy: true, error: null });
+    try {
+      tell({ told: await act({ "Idempotency-Key": last.current.key }), busy: false });
+      last.current = { content: null, key: null };
+    } catch (error) {
+      if (hasVerdict(error)) last.current = { content: null, key: null };
+      tell({ error, busy: false });
+    }
+  };
+  return { ...state, run, forget: () => tell({ told: null, error: null }) };
+}
+
+/** Whether the server has decided: then trying again is a new act. */
+const hasVerdict = ({ status }) => status >= 400 && status < 500 && status !== 429;
+
+const AT_FIELD = /^(.*?) - at `\$\.(\w+).*`$/s;
+const MISSING = /missing required field `(\w+)`/;
+
+/** Messages of a 422 by field, and the rest. What is said of a whole body is often of one field of it. */
+export function bodyFaults(error, fields) {
+  if (error?.status !== 422) return { fields: {}, rest: [] };
+  const { fields: told, rest } = faultsOf(error, fields);
+  const remaining = rest.filter((message) => {
+    const [, words, field] = AT_FIELD.exec(message) ?? [null, "This must be given", MISSING.exec(message)?.[1]];
+    if (fields.includes(field)) told[field] = words.replace(/^body: /, "");
+    return !fields.includes(field);
+  });
+  return { fields: told, rest: remaining };
+}
+
+/** The server's no: its code and its words. `known`: fields at which some of it is said already. */
+export function Refusal({ error, known = [] }) {
+  if (!error) return null;
+  const faults = bodyFaults(error, known);
+  const isAllAtFields = error.status === 422 && faults.rest.length === 0;
+  const { code, message } = refusalOf(error, faults);
+  return html`
+    <div class="failure" role="alert">
+      <p class="failure-title">${error.status === 0 ? "No answer" : "Refused"}${code && html` <code>${code}</code>`}</p>
+      <p>${isAllAtFields ? "See the fields above." : message}</p>
+      ${!hasVerdict(error) && html`<p class="muted">Trying again is safe: it is done once at most.</p>`}
+    </div>
+  `;
+}
+
+function refusalOf(error, faults) {
+  const { detail, status } = error;
+  if (status === 422) return { code: 422, message: faults.rest.join("; ") };
+  if (detail && typeof detail === "object" && !Array.isArray(detail)) {
+    return { code: detail.code ?? status, message: detail.message ?? JSON.stringify(detail) };
+  }
+  return { code: error.code ?? (status || null), message: error.message };
+}
+
+/** What an accepted command led to, as links. */
+export function Effect({ stream, told }) {
+  const { events, version } = told;
+  return html`
+    <div class="act-effect" role="status">
+      <p><strong class="good">Accepted</strong>${events.length ? ", and recorded:" : `: nothing changed; the stream is at @${version}.`}</p>
+      <ul>
+        ${events.map((each) => html`
+          <li key=${each.version}><a href=${streamHref(stream, each.version)}>@${each.version}</a> ${eventLabel(each.event)}</li>`)}
+      </ul>
+    </div>
+  `;
+}
+
+/** Leaves the dialog that a button is in, so that the focus goes back to where it was. */
+export const closeDialog = (event) => event.currentTarget.closest("dialog").close();

@@ -1,0 +1,71 @@
+// What was found, page by page: a table whose rows open.
+
+import { Empty, Failure, Loading, html, useState } from "../ui.js";
+import { count, number } from "../format.js";
+import { EntryRow } from "./entry.js";
+
+/** One page of entries with the ways to the others. `found` is what `useSearch` answers. */
+export function Results({ found }) {
+  const { page, error, busy, number: pageNumber, retry } = found;
+  if (error && !page) return html`<${Failure} error=${error} retry=${retry} />`;
+  if (!page) return html`<${Loading} what=${found.looked ? `Nothing in ${count(found.looked, "page")} so far, looking on` : "Searching the log"} />`;
+  if (!page.entries.length && pageNumber === 1) {
+    return html`<${Empty} title="Nothing meets all of that"><p>Take a condition away, or widen the time.</p><//>`;
+  }
+  return html`
+    <div class="audit-results" aria-busy=${busy}>
+      ${error && html`<${Failure} error=${error} retry=${retry} />`}
+      <${Table} entries=${page.entries} key=${pageNumber} />
+      <${Pager} found=${found} />
+    </div>
+  `;
+}
+
+function Table({ entries }) {
+  const [open, setOpen] = useState(new Set());
+  const toggle = (position) => {
+    const next = new Set(open);
+    if (!next.delete(position)) next.add(position);
+    setOpen(next);
+  };
+  // The roles are said as well, since on narrow screens rows are shown as blocks, and then lose them.
+  return html`
+    <table class="audit-table" role="table" aria-label="Events found">
+      <thead role="rowgroup">
+        <tr role="row">
+          <th role="columnheader" scope="col">Time</th>
+          <th role="columnheader" scope="col">Event</th>
+          <th role="columnheader" scope="col">What it says</th>
+          <th role="columnheader" scope="col">Who</th>
+          <th role="columnheader" scope="col">Stream@version</th>
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        ${entries.map((entry) => html`
+          <${EntryRow} key=${entry.position} entry=${entry}
+            isOpen=${open.has(entry.position)} onToggle=${() => toggle(entry.position)} />
+        `)}
+      </tbody>
+    </table>
+  `;
+}
+
+function Pager({ found }) {
+  const { page, number: pageNumber, busy, next, back } = found;
+  return html`
+    <nav class="audit-pager" aria-label="Pages">
+      <button type="button" disabled=${busy || pageNumber === 1} onClick=${back}>Page before</button>
+      <span>Page ${number(pageNumber)}, ${count(page.entries.length, "event")}</span>
+      <button type="button" disabled=${busy || !page.next_cursor} onClick=${next}>Next page</button>
+    </nav>
+  `;
+}
+
+/** How many there are, once that is known. */
+export function Count({ counted }) {
+  if (counted.error) return html`<span class="audit-count">How many there are cannot be said: ${counted.error.message}</span>`;
+  if (!counted.answer) return html`<span class="audit-count">Counting…</span>`;
+  const { count: amount, complete, head } = counted.answer;
+  const told = `${complete ? "" : "at least "}${count(amount, "event")}`;
+  return html`<span class="audit-count"><strong>${told}</strong> among the log's first ${number(head)}</span>`;
+}

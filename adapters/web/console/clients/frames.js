@@ -1,0 +1,97 @@
+// What was sent to one connection of each of a stream's last events, and whether it had come by then.
+
+import { Empty, Failure, Loading, Time, html, useAnswer, useEffect, useState } from "../ui.js";
+import { get, socket } from "../server.js";
+import { eventLabel, streamHref } from "../format.js";
+
+const MOST = 20;
+const TO = { everyone: "for all who heard it", origin: "for its sender alone", others: "for all but its sender" };
+
+/** The events up to the last that the client may have had, newest first; each opens to its frames. */
+export function Frames({ seen, connection }) {
+  const [until, setUntil] = useState(seen.at_most);
+  useEffect(() => setUntil(seen.at_most), [seen.stream, seen.at_most]);
+  const after = Math.max(0, until - MOST);
+  const [records, error, again] = useAnswer(() => recordsOf(seen.stream, after, until), [seen.stream, after, until]);
+  if (!seen.at_most) return html`<${Empty} title="Nothing had been sent of this stream by then" />`;
+  if (error) return html`<${Failure} title="The events cannot be read now" error=${error} retry=${again} />`;
+  if (!records) return html`<${Loading} what="Reading the stream" />`;
+  return html`
+    <ol class="clients-frames" reversed start=${until}>
+      ${records.map((record) => html`<${Sent} key=${record.version} record=${record} seen=${seen} connection=${connection} />`)}
+    </ol>
+    <p class="audit-actions">
+      ${until < seen.at_most && html`<button type="button" onClick=${() => setUntil(Math.min(seen.at_most, until + MOST))}>Later events</button>`}
+      ${after > 0 && html`<button type="button" onClick=${() => setUntil(after)}>Earlier events</button>`}
+    </p>
+  `;
+}
+
+async function recordsOf(stream, after, until) {
+  const records = [];
+  await socket.ask({ type: "page", stream, after, until }, (record) => records.push(record));
+  return records.sort((one, other) => other.version - one.version);
+}
+
+/** How certain it is that the client had an event: [class, words]. */
+function certainty({ acknowledged, written, at_most: atMost }, version) {
+  if (version <= acknowledged) return ["received", "received for certain"];
+  if (version <= written) return ["written", "handed to its connection"];
+  return version <= atMost ? ["most", "perhaps on its way"] : ["all", "not yet"];
+}
+
+function Sent({ record, seen, connection }) {
+  const [isOpen, open] = useState(false);
+  const [kind, words] = certainty(seen, record.version);
+  return html`
+    <li>
+      <details onToggle=${(event) => open(event.currentTarget.open)}>
+        <summary>
+          <span class=${`clients-key clients-${kind}`} title=${words}></span>
+          <span class="clients-version">@${record.version}</span>
+          <${Time} at=${record.time} as="precise" />
+          <strong>${eventLabel(record.event)}</strong>
+          <span class="clients-says">${record.says}</span>
+          <small class="muted">${words}</small>
+        </summary>
+        ${isOpen && html`<${FramesOf} record=${record} stream=${seen.stream} connection=${connection} />`}
+      </details>
+    </li>
+  `;
+}
+
+/** The frames of one event in the connection's dialect, with those that were not for it left out. */
+function FramesOf({ record, stream, connection }) {
+  const path = `/api/audit/streams/${encodeURIComponent(stream)}/frames`;
+  const [answer, error, again] = useAnswer((signal) => get(path, { at: record.version }, signal), [stream, record.version]);
+  if (error) return html`<${Failure} error=${error} retry=${again} />`;
+  if (!answer) return html`<${Loading} what="Rendering the frames" />`;
+  const [frames, left] = framesFor(answer, record, connection);
+  return html`
+    <div class="clients-sent">
+      ${frames.length === 0 && html`<p class="muted">${left ? "What was sent of this event was for others." : "Nothing was sent of this event in its dialect."}</p>`}
+      ${frames.map((frame, index) => html`<${Frame} key=${index} frame=${frame} />`)}
+      <p class="audit-actions"><a href=${streamHref(stream, record.version)}>See the event in its stream</a></p>
+    </div>
+  `;
+}
+
+function framesFor(answer, record, connection) {
+  // A dialect's name may carry what its client asked for: conversations+deltas.
+  const dialect = (connection.dialect ?? "").split("+")[0];
+  const all = answer.dialects.filter((each) => !dialect || each.dialect.split("+")[0] === dialect).flatMap((each) => each.frames);
+  const isSender = record.origin === connection.connection;
+  const mine = all.filter(({ to }) => to === "everyone" || (to === "origin") === isSender);
+  return [mine, all.length - mine.length];
+}
+
+function Frame({ frame }) {
+  const { to, text, base64, close } = frame;
+  return html`
+    <figure class="audit-content">
+      <figcaption class="muted">${TO[to] ?? to}${base64 !== undefined && ", binary, in base64"}
+        ${close && html`<span class="chip warn">closed with ${close.code} ${close.reason}</span>`}</figcaption>
+      ${(text ?? base64) !== undefined && html`<pre tabindex="0">${text ?? base64}</pre>`}
+    </figure>
+  `;
+}

@@ -1,0 +1,91 @@
+// Who heard one stream at a time, and how much of it.
+
+import { Empty, Failure, Loading, Time, html, useAnswer, useEffect, useId, useState } from "../ui.js";
+import { get } from "../server.js";
+import { micros } from "../format.js";
+import { go, link } from "../audit/address.js";
+import { faultsOf } from "../audit/filters.js";
+import { Field } from "../audit/form.js";
+import { meaningOf } from "./codes.js";
+import { Moment } from "./moment.js";
+import { useHead } from "./bounds.js";
+
+/** Choose a stream: what `#/clients?stream=…` is about. */
+export function StreamChoice({ stream, fault }) {
+  const [text, setText] = useState(stream);
+  const names = useId();
+  const [known] = useAnswer((signal) => get("/api/console/streams", { limit: 50 }, signal), []);
+  useEffect(() => setText(stream), [stream]);
+  const submit = (event) => {
+    event.preventDefault();
+    go(link("#/clients", { stream: text.trim() }));
+  };
+  return html`
+    <form class="clients-choice" onSubmit=${submit}>
+      <${Field} id="clients-stream" label="Who heard the stream" fault=${fault}>
+        ${(given) => html`<input ...${given} name="stream" value=${text} list=${names} autocomplete="off" spellcheck=${false}
+          placeholder="conversation-…" onInput=${(event) => setText(event.currentTarget.value)} />`}
+      <//>
+      <datalist id=${names}>${known?.streams.map((each) => html`<option key=${each.stream} value=${each.stream} />`)}</datalist>
+      <button type="submit">Show</button>
+      ${stream && html`<a href="#/clients">All connections</a>`}
+    </form>
+  `;
+}
+
+/** The list for one stream and time. */
+export function Listeners({ stream, at }) {
+  const [answer, error, again] = useAnswer((signal) => get("/api/audit/connections", { stream, at }, signal), [stream, at]);
+  const faults = error?.status === 422 ? faultsOf(error, ["stream", "at"]).fields : {};
+  const isFault = Object.keys(faults).length > 0;
+  return html`
+    <${StreamChoice} stream=${stream} fault=${faults.stream} />
+    <${Moment} at=${at} fault=${faults.at} onAt=${(wanted) => go(link("#/clients", { stream, at: wanted }))} />
+    ${!answer && !error && html`<${Loading} what="Putting the notes together" />`}
+    ${error && !isFault && html`<${Failure} error=${error} retry=${again} />`}
+    ${answer?.connections.length === 0 && html`<${Empty} title=${at ? "Nobody is known to have heard it then" : "Nobody is known to hear it now"}>
+      <p>Choose a time at which somebody did.</p><//>`}
+    ${answer?.connections.length > 0 && html`<${Table} connections=${answer.connections} stream=${stream} at=${at} />`}
+  `;
+}
+
+function Table({ connections, stream, at }) {
+  const { head } = useHead(stream, at || null);
+  return html`
+    <p class="muted">${at ? "Then" : "Now"} the stream's end is ${head === undefined ? "…" : html`@${head}`}. All numbers are its versions.</p>
+    <table class="audit-table clients-listeners" role="table" aria-label="Who heard it">
+      <thead role="rowgroup">
+        <tr role="row">
+          <th role="columnheader" scope="col">Connection</th>
+          <th role="columnheader" scope="col">Who</th>
+          <th role="columnheader" scope="col" class="number">Received</th>
+          <th role="columnheader" scope="col" class="number">Written</th>
+          <th role="columnheader" scope="col" class="number">At most</th>
+          <th role="columnheader" scope="col" class="number">Behind</th>
+          <th role="columnheader" scope="col">Came and went</th>
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        ${connections.map((each) => html`<${Row} key=${each.connection} each=${each} stream=${stream} at=${at} head=${head} />`)}
+      </tbody>
+    </table>
+  `;
+}
+
+function Row({ each, stream, at, head }) {
+  const { connection, principal, opened, closed, code } = each;
+  const seen = each.streams.find((one) => one.stream === stream) ?? each.streams[0];
+  return html`
+    <tr role="row">
+      <td role="cell"><a href=${link(`#/clients/${encodeURIComponent(connection)}`, { at })}>${connection}</a>
+        ${seen?.device && html` <small class="muted">${seen.device}</small>`}</td>
+      <td role="cell">${principal || "not noted"}</td>
+      <td role="cell" class="number" data-label="received">${seen?.acknowledged ?? "–"}</td>
+      <td role="cell" class="number" data-label="written">${seen?.written ?? "–"}</td>
+      <td role="cell" class="number" data-label="at most">${seen?.at_most ?? "–"}</td>
+      <td role="cell" class="number" data-label="behind">${seen && head !== undefined ? Math.max(0, head - seen.written) : "–"}</td>
+      <td role="cell">${opened ? html`<${Time} at=${micros(opened)} as="moment" />` : "not noted"}
+        ${closed && html` to <${Time} at=${micros(closed)} as="precise" /> <span class="chip" title=${meaningOf(code).meaning}>${code}</span>`}</td>
+    </tr>
+  `;
+}
