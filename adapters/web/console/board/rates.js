@@ -3,12 +3,12 @@
 const MOST_POINTS = 120;
 const LONGEST_SPAN = 5;
 
-/** The four lines: [id, label, unit]. */
+/** The four lines: [id, label, unit, the unit in words]. */
 export const LINES = [
-  ["commands", "Commands", "per second"],
-  ["commits", "Commits", "per second"],
-  ["frames", "Fan-out", "frames per second"],
-  ["latency", "Commit latency", "ms on average"],
+  ["commands", "Commands", "/s", "per second"],
+  ["commits", "Commits", "/s", "per second"],
+  ["frames", "Fan-out", "frames/s", "frames per second"],
+  ["latency", "Commit latency", "ms", "milliseconds on average"],
 ];
 
 /** The last two minutes as columns: `at` in seconds, and one of each line; null where nothing can be said. */

@@ -21,8 +21,8 @@ export class Row extends Component {
         <td role="cell" class="cell-state"><span class=${`chip ${TONES[label] ?? ""}`}>${String(label ?? "").replaceAll("_", " ") || "–"}</span></td>
         <td role="cell" class="cell-event">${lastEvent(row)}</td>
         <td role="cell" class="cell-rate number"><${Bars} counts=${row.counts} /><span>${compact(row.perMinute)}<span class="unit">/min</span></span></td>
-        <td role="cell" class="cell-watchers number" title=${count(watchers, "watcher")}>${number(watchers)}<span class="unit"> watching</span></td>
-        <td role="cell" class=${`cell-mailbox number ${mailbox >= DEEP ? "warn" : ""}`} title=${`${count(mailbox, "letter")} waiting`}>
+        <td role="cell" class=${`cell-watchers number ${watchers ? "" : "zero"}`} title=${count(watchers, "watcher")}>${number(watchers)}<span class="unit"> watching</span></td>
+        <td role="cell" class=${`cell-mailbox number ${mailbox >= DEEP ? "warn" : mailbox ? "" : "zero"}`} title=${`${count(mailbox, "letter")} waiting`}>
           ${number(mailbox)}<span class="unit"> waiting</span></td>
         <td role="cell" class="cell-effects number" title=${`${count(effects, "effect")} running`}>${number(effects)}</td>
       </tr>`;
@@ -35,7 +35,7 @@ const kindClass = (kind) => (KINDS.has(kind) ? kind : "other");
 function lastEvent({ time, event, says, rejected, version }) {
   if (!event) return html`<span class="muted">nothing yet</span>`;
   return html`
-    <${Time} at=${time} /> <span class=${rejected ? "bad" : "event-name"} title=${`${event}, event ${version}`}>${rejected ? "rejected: " : ""}${eventLabel(event)}</span>
+    <${Time} at=${time} /> <span class=${rejected ? "bad" : "board-event"} title=${`${event}, event ${version}`}>${rejected ? "rejected: " : ""}${eventLabel(event)}</span>
     ${says && html` <span class="muted">${says}</span>`}`;
 }
 

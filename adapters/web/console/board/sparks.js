@@ -13,11 +13,11 @@ const DARK = matchMedia("(prefers-color-scheme: dark)");
 export function Sparks({ rates, round }) {
   return html`
     <section class="sparks" aria-label="The server's work over the last two minutes">
-      ${LINES.map(([id, label, unit]) => html`
+      ${LINES.map(([id, label, unit, words]) => html`
         <figure class="panel spark" key=${id}>
           <figcaption>${label}</figcaption>
           <p class="spark-value"><strong>${shown(rates.columns[id].at(-1))}</strong> <span class="muted">${unit}</span></p>
-          <${Line} at=${rates.at} values=${rates.columns[id]} round=${round} text=${inWords(label, unit, rates.columns[id])} />
+          <${Line} at=${rates.at} values=${rates.columns[id]} round=${round} text=${inWords(label, words, rates.columns[id])} />
         </figure>`)}
     </section>`;
 }
@@ -64,8 +64,8 @@ function options(place) {
 
 const shown = (value) => number(value == null ? null : value >= 100 ? Math.round(value) : value);
 
-function inWords(label, unit, values) {
+function inWords(label, words, values) {
   const known = values.filter((value) => value !== null);
-  if (!known.length) return `${label}, ${unit}: nothing known yet`;
-  return `${label}, ${unit}: now ${shown(values.at(-1))}, at least ${shown(Math.min(...known))}, at most ${shown(Math.max(...known))}`;
+  if (!known.length) return `${label}, ${words}: nothing known yet`;
+  return `${label}, ${words}: now ${shown(values.at(-1))}, at least ${shown(Math.min(...known))}, at most ${shown(Math.max(...known))}`;
 }

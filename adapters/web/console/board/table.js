@@ -37,7 +37,7 @@ export function Table({ live, wish, onWish }) {
     </table>`;
 }
 
-const Space = ({ height }) => html`<tr role="presentation" class="space"><td role="presentation" colspan=${COLUMNS.length} style=${{ height: `${height}px` }}></td></tr>`;
+const Space = ({ height }) => html`<tr role="presentation" class="space"><td role="presentation" style=${{ height: `${height}px` }}></td></tr>`;
 
 function Nothing({ isFiltered, wish, onWish }) {
   if (!isFiltered) return html`<${Empty} title="Nothing is live now">Conversations, sessions and calls appear here as soon as somebody talks to one.</${Empty}>`;

@@ -30,7 +30,7 @@ export function Ticker({ live }) {
       ${!events.length && html`<p class="muted">Nothing has happened since you came.</p>`}
       <ol>
         ${events.map((event) => html`
-          <li key=${event.position} class=${`lane-${event.lane}`}>
+          <li key=${event.position} data-lane=${event.lane}>
             <p class="ticker-head"><${Time} at=${event.time} />
               <a href=${streamHref(event.stream, event.version)} title=${event.stream}>${shortId(event.stream, 22)}</a></p>
             <p class="ellipsis"><span class=${event.rejected ? "bad" : ""}>${eventLabel(event.event)}</span> <span class="muted">${event.says}</span></p>
