@@ -1,0 +1,174 @@
+// What the page knows of one stream: its outline, the records looked at, states; kept up with the log. No DOM.
+
+import { Outline } from "./outline.js";
+import { Records } from "./records.js";
+import { States } from "./states.js";
+
+const MOST_HELD = 5000;
+const PAGE = 200;
+/** Milliseconds after an outline that could not be read. */
+const RETRY = 2000;
+
+/** `socket` and `get` are those of server.js; `changed` is called after each change, as often as it may be. */
+export class StreamModel {
+  /** "loading", "ready", "missing" (no such stream) or "failed" (`failure` says why; it tries again). */
+  status = "loading";
+  failure = null;
+  outline = new Outline();
+  #held = new Map();
+  #position = 0;
+  #epoch;
+  #generation = 0;
+  #isFilling = false;
+  #offs = [];
+
+  constructor(stream, { socket, get, changed = () => {}, setTimeout = globalThis.setTimeout }) {
+    this.stream = stream;
+    this.socket = socket;
+    this.get = get;
+    this.changed = changed;
+    this.setTimeout = setTimeout;
+    const page = (after, until) => socket.ask({ type: "page", stream, after, until: Math.min(until, this.version) });
+    const state = async (at) => (await socket.ask({ type: "state", stream, at })).state;
+    this.records = new Records(page, { changed: () => this.changed(), setTimeout });
+    this.states = new States(state, { changed: () => this.changed() });
+  }
+
+  /** The version of the last event known. */
+  get version() {
+    return this.outline.version;
+  }
+
+  open() {
+    this.#offs = [
+      this.socket.on("record", (record) => record.stream === this.stream && this.#take(record)),
+      this.socket.whenOpen((hello) => this.#greeted(hello)),
+    ];
+  }
+
+  close() {
+    this.#generation += 1;
+    for (const off of this.#offs) off();
+    this.socket.tell({ type: "unwatch", stream: this.stream });
+  }
+
+  /** Try again what failed. */
+  again() {
+    this.#start();
+  }
+
+  #greeted({ epoch }) {
+    if (this.#epoch !== undefined && epoch !== this.#epoch) this.#forget();
+    this.#epoch = epoch;
+    this.#start();
+  }
+
+  /** Another epoch is another log: nothing that is known holds. */
+  #forget() {
+    this.status = "loading";
+    this.outline = new Outline();
+    this.#held.clear();
+    this.#position = 0;
+    this.records.clear();
+    this.states.clear();
+  }
+
+  async #start() {
+    const generation = (this.#generation += 1);
+    this.#isFilling = false;
+    try {
+      await (this.status === "ready" ? this.#resume(generation) : this.#load(generation));
+    } catch (reason) {
+      if (generation !== this.#generation) return;
+      this.failure = reason;
+      if (this.status !== "ready") this.status = reason.status === 404 ? "missing" : "failed";
+      if (mayPass(reason)) this.setTimeout(() => this.#startAgain(generation), RETRY);
+      this.#merge();
+    }
+    this.changed();
+  }
+
+  #startAgain(generation) {
+    if (generation === this.#generation && this.socket.status === "open") this.#start();
+  }
+
+  /** It listens first and reads then: what is recorded in between is heard, and merged by its version. */
+  async #load(generation) {
+    const { position } = await this.socket.ask({ type: "watch", stream: this.stream });
+    const answer = await this.get(`/api/audit/streams/${encodeURIComponent(this.stream)}/outline`);
+    if (generation !== this.#generation) return;
+    this.#position = Math.max(this.#position, position);
+    this.outline = Outline.from(answer);
+    this.status = this.version === 0 && this.#held.size === 0 ? "missing" : "ready";
+    this.failure = null;
+    this.#merge();
+    this.records.again();
+    this.states.again();
+  }
+
+  /** The server tells what came behind the last position known, and goes on from there. */
+  async #resume(generation) {
+    const asked = this.socket.ask({ type: "watch", stream: this.stream, after: this.#position });
+    const isTooFar = await asked.then(() => false, refusedAsTooFar);
+    if (isTooFar && generation === this.#generation) return this.#load(generation);
+    this.failure = null;
+    this.records.again();
+    this.states.again();
+    return this.#merge();
+  }
+
+  #take(record) {
+    this.#position = Math.max(this.#position, record.position);
+    if (record.version <= this.version) {
+      this.records.put(record);
+    } else {
+      if (this.#held.size < MOST_HELD) this.#held.set(record.version, record);
+      this.#merge();
+    }
+    this.changed();
+  }
+
+  /** What is held and comes next is appended; what is missing before the rest is asked for. */
+  #merge() {
+    if (this.status === "loading" || this.status === "failed") return;
+    for (const version of this.#held.keys()) if (version <= this.version) this.#put(version);
+    while (this.#held.has(this.version + 1)) {
+      this.outline.append(this.#held.get(this.version + 1));
+      this.#put(this.version);
+    }
+    if (this.version > 0) this.status = "ready";
+    if (this.#held.size > 0) this.#fill();
+  }
+
+  #put(version) {
+    this.records.put(this.#held.get(version));
+    this.#held.delete(version);
+  }
+
+  async #fill() {
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    const generation = this.#generation;
+    const after = this.version;
+    const until = Math.min(after + PAGE, Math.min(...this.#held.keys()) - 1);
+    const asked = this.socket.ask({ type: "page", stream: this.stream, after, until });
+    const failed = await asked.then(() => false, () => true);
+    if (generation !== this.#generation) return;
+    this.#isFilling = false;
+    const merge = () => generation === this.#generation && this.#merge();
+    if (failed || this.version === after) this.setTimeout(merge, RETRY);
+    else merge();
+  }
+}
+
+/** Whether the same question may be answered later: it was not the question that was refused. */
+function mayPass({ status, code }) {
+  if (code !== undefined) return code === "busy" || code === "rate_limited";
+  return status === undefined || status === 0 || status === 429 || status >= 500;
+}
+
+/** Whether more was missed than the server tells in one go: then the outline says it all. Throws any other refusal. */
+function refusedAsTooFar(reason) {
+  if (reason.code !== "too_far_behind") throw reason;
+  return true;
+}

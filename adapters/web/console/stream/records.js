@@ -1,0 +1,116 @@
+// Whole records by version: asked for in aligned blocks as somebody looks at them, and the blocks looked at last are kept.
+
+const BLOCK = 200;
+const MOST_BLOCKS = 50;
+const MOST_ASKS = 2;
+/** Milliseconds after an ask that failed. */
+const RETRY = 1000;
+
+/** `ask(after, until)` resolves when the records behind `after` up to `until` have been given to `put`. */
+export class Records {
+  #blocks = new Map();
+  #wanted = new Map();
+  #asking = new Set();
+  #generation = 0;
+  #isResting = false;
+
+  constructor(ask, { changed = () => {}, mostBlocks = MOST_BLOCKS, setTimeout = globalThis.setTimeout } = {}) {
+    this.ask = ask;
+    this.changed = changed;
+    this.mostBlocks = mostBlocks;
+    this.setTimeout = setTimeout;
+    this.failure = null;
+  }
+
+  /** The record, or undefined where it has not come yet. */
+  get(version) {
+    return this.#blocks.get(number(version))?.records[(version - 1) % BLOCK];
+  }
+
+  put(record) {
+    this.#block(number(record.version)).records[(record.version - 1) % BLOCK] = record;
+  }
+
+  /** From now on `who` looks at the versions `from` to `until`, and no more at what it looked at before. */
+  want(who, from, until) {
+    this.#wanted.set(who, [from, until]);
+    this.#pump();
+  }
+
+  /** After a loss of the connection: what was asked for is asked for again. */
+  again() {
+    this.#generation += 1;
+    this.#isResting = false;
+    this.#asking.clear();
+    for (const block of this.#blocks.values()) block.asked = 0;
+    this.#pump();
+  }
+
+  clear() {
+    this.#generation += 1;
+    this.#asking.clear();
+    this.#blocks.clear();
+  }
+
+  get blocks() {
+    return this.#blocks.size;
+  }
+
+  #block(n) {
+    const block = this.#blocks.get(n) ?? { records: [], asked: 0 };
+    this.#blocks.delete(n); // the one used last is the last
+    this.#blocks.set(n, block);
+    for (const old of this.#blocks.keys()) {
+      if (this.#blocks.size <= this.mostBlocks) break;
+      if (old !== n && !this.#asking.has(old)) this.#blocks.delete(old);
+    }
+    return block;
+  }
+
+  /** The blocks that are looked at and not whole, with the last version wanted of each. */
+  *#missing() {
+    for (const [from, until] of this.#wanted.values()) {
+      for (let n = number(Math.max(1, from)); n <= number(until) && until >= 1; n += 1) {
+        const last = Math.min(until, (n + 1) * BLOCK);
+        const block = this.#block(n);
+        if (block.asked >= last || this.#asking.has(n)) continue;
+        for (let version = Math.max(from, n * BLOCK + 1); version <= last; version += 1) {
+          if (block.records[(version - 1) % BLOCK] !== undefined) continue;
+          yield [n, last];
+          break;
+        }
+      }
+    }
+  }
+
+  #pump() {
+    if (this.#isResting) return;
+    for (const [n, last] of this.#missing()) {
+      if (this.#asking.size >= MOST_ASKS) return;
+      this.#load(n, last);
+    }
+  }
+
+  async #load(n, last) {
+    const generation = this.#generation;
+    this.#asking.add(n);
+    const failure = await this.ask(n * BLOCK, last).then(() => null, (reason) => reason);
+    if (generation !== this.#generation) return;
+    this.#asking.delete(n);
+    this.failure = failure;
+    if (failure === null) this.#block(n).asked = last; // what a whole page did not have is not asked for again
+    else this.#rest();
+    this.changed();
+    this.#pump();
+  }
+
+  #rest() {
+    this.#isResting = true;
+    this.setTimeout(() => {
+      this.#isResting = false;
+      this.#pump();
+    }, RETRY);
+  }
+}
+
+const number = (version) => Math.floor((version - 1) / BLOCK);

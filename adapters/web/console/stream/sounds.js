@@ -1,0 +1,48 @@
+// Sound that an event names by its digest, to listen to.
+
+import { bytes } from "../format.js";
+import { blob } from "../server.js";
+import { Failure, html, useEffect, useState } from "../ui.js";
+import { soundsIn } from "./media.js";
+import { useSettled } from "./timing.js";
+
+/** ms that an event is looked at before its sound is fetched: who steps through a stream fetches nothing. */
+const PAUSE = 250;
+/** Bytes that are fetched without being asked for. */
+const MOST_UNASKED = 4_000_000;
+
+/** A player for each sound the payload names. */
+export function Sounds({ payload }) {
+  const sounds = soundsIn(payload);
+  return sounds.length === 0 ? null : html`<div class="sounds">${sounds.map((sound) => html`<${Sound} key=${sound.digest} sound=${sound} />`)}</div>`;
+}
+
+function Sound({ sound }) {
+  const { digest, size, type } = sound;
+  const [{ url, error }, set] = useState({});
+  const [isWished, wish] = useState(size <= MOST_UNASKED);
+  const [round, again] = useState(0);
+  const settled = useSettled(isWished ? `${digest} ${round}` : null, PAUSE, null);
+  useEffect(() => {
+    if (settled === null) return undefined;
+    const aborting = new AbortController();
+    let made;
+    set({});
+    blob(`/api/audit/blobs/${digest}`, { type }, aborting.signal).then(
+      (content) => set({ url: (made = URL.createObjectURL(content)) }),
+      (reason) => aborting.signal.aborted || set({ error: reason }),
+    );
+    return () => {
+      aborting.abort();
+      if (made) URL.revokeObjectURL(made);
+    };
+  }, [settled]);
+  const name = `${type}, ${bytes(size)}`;
+  if (error) return html`<${Failure} title=${`The sound (${name}) cannot be played`} error=${error} retry=${() => again(round + 1)} />`;
+  return html`
+    <figure class="sound">
+      <figcaption>${name} <code title=${digest}>${digest.slice(0, 12)}…</code></figcaption>
+      ${url && html`<audio controls src=${url} aria-label=${`Sound: ${name}`}></audio>`}
+      ${!url && (isWished ? html`<p class="muted" role="status">Fetching…</p>` : html`<button type="button" onClick=${() => wish(true)}>Fetch it</button>`)}
+    </figure>`;
+}

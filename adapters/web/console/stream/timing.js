@@ -1,0 +1,66 @@
+// Hooks for what is not to happen at once, and for what the window is like.
+
+import { useEffect, useRef, useState } from "../ui.js";
+
+/** `value` as it was when it last stayed the same for `delay` ms. */
+export function useSettled(value, delay) {
+  const [settled, settle] = useState(value);
+  useEffect(() => {
+    if (settled === value) return undefined;
+    const timer = setTimeout(() => settle(value), delay);
+    return () => clearTimeout(timer);
+  }, [value, delay]);
+  return settled;
+}
+
+/** Whether a media query matches. */
+export function useMedia(query) {
+  const [matches, set] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const follow = () => set(list.matches);
+    follow();
+    list.addEventListener("change", follow);
+    return () => list.removeEventListener("change", follow);
+  }, [query]);
+  return matches;
+}
+
+/** A function to call as often as one likes: the component is rendered again once for each frame of the screen. */
+export function useRedraw() {
+  const [, set] = useState(0);
+  const asked = useRef({ frame: 0 }).current;
+  useEffect(() => () => cancelAnimationFrame(asked.frame), []);
+  return () => {
+    asked.frame ||= requestAnimationFrame(() => {
+      asked.frame = 0;
+      set((count) => count + 1);
+    });
+  };
+}
+
+/** The status of the socket, and of each change of it. */
+export function useSocketStatus(socket) {
+  const [status, set] = useState(socket.status);
+  useEffect(() => {
+    set(socket.status);
+    return socket.onStatus(set);
+  }, []);
+  return status;
+}
+
+/** While `isRunning`, `step(µs since the last one)` for each frame of the screen. */
+export function useFrames(isRunning, step) {
+  const latest = useRef(step);
+  latest.current = step;
+  useEffect(() => {
+    if (!isRunning) return undefined;
+    let before = performance.now();
+    let frame = requestAnimationFrame(function again(now) {
+      latest.current(Math.max(0, now - before) * 1000);
+      before = now;
+      frame = requestAnimationFrame(again);
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [isRunning]);
+}

@@ -1,0 +1,96 @@
+// One stream: its lanes, its events, and travelling through them.
+
+import { count, shortId, category } from "../format.js";
+import { socket } from "../server.js";
+import { Empty, Failure, html, Loading, Tabs, Time, useState } from "../ui.js";
+import { CausesPanel } from "../stream/causes_panel.js";
+import { EventPanel } from "../stream/event_panel.js";
+import { FramesPanel } from "../stream/frames_panel.js";
+import { useJourney, useModel } from "../stream/journey.js";
+import { Lanes } from "../stream/lanes.js";
+import { EventList } from "../stream/list.js";
+import { StatePanel } from "../stream/state_panel.js";
+import { useMedia, useSocketStatus } from "../stream/timing.js";
+import { Transport } from "../stream/transport.js";
+
+const SKELETON_ROWS = 12;
+
+/** The view of `stream`, at version `at` (null: at its end, going along). */
+export const StreamView = (props) => html`<${Stream} key=${props.stream} ...${props} />`;
+
+function Stream({ stream, at, roles }) {
+  const model = useModel(stream);
+  const journey = useJourney(model, at);
+  const status = useSocketStatus(socket);
+  const kind = category(stream);
+  return html`
+    <section class="stream" aria-label="Stream">
+      <header class="stream-head">
+        <h1 title=${stream}><span class="muted">${kind}</span> ${shortId(stream.slice(kind.length + 1) || stream, 48)}</h1>
+        ${model.status === "ready" && html`<${Extent} model=${model} />`}
+      </header>
+      ${status !== "open" && model.status === "ready" && html`<${Away} status=${status} model=${model} />`}
+      ${model.status === "ready" && model.failure && status === "open" && html`<p class="notice" role="status">What is recorded now does not come: ${model.failure.message}</p>`}
+      <${Body} model=${model} journey=${journey} status=${status} roles=${roles} />
+    </section>`;
+}
+
+function Extent({ model }) {
+  const { outline, version } = model;
+  return html`<p class="muted">${count(version, "event")}, <${Time} at=${outline.first} as="moment" /> to <${Time} at=${outline.time(version)} as="moment" /></p>`;
+}
+
+/** The connection is away: what is here stays, and says so. */
+function Away({ status, model }) {
+  const since = html`<${Time} at=${model.outline.time(model.version)} as="moment" />`;
+  if (status === "refused") return html`<p class="notice" role="status">The server turned the console away: ${socket.reason || "no reason given"}. What is shown ends at ${since}.</p>`;
+  return html`<p class="notice" role="status">Not connected; it comes back by itself and fills up what is missed. What is shown ends at ${since}.</p>`;
+}
+
+function Body({ model, journey, status, roles }) {
+  switch (model.status) {
+    case "ready":
+      return html`<${Travel} model=${model} journey=${journey} roles=${roles} />`;
+    case "missing":
+      return html`<${Empty} title="There is no such stream">
+        <p>The log has no event of <code>${model.stream}</code>. If one is recorded it appears here.</p><p><a href="#">To the board</a></p><//>`;
+    case "failed":
+      return html`<${Failure} title="The stream cannot be read" error=${model.failure} retry=${() => model.again()} />`;
+    default:
+      return html`<${Skeleton} status=${status} />`;
+  }
+}
+
+/** What is on its way, in its shape. */
+function Skeleton({ status }) {
+  return html`
+    <${Loading} what=${status === "open" ? "Reading the stream" : status === "refused" ? "The server turned the console away" : "Connecting"} />
+    <div class="skeleton" aria-hidden="true">
+      <div class="skeleton-lanes"></div>
+      ${Array.from({ length: SKELETON_ROWS }, (_, n) => html`<div key=${n} class="skeleton-row"></div>`)}
+    </div>`;
+}
+
+function Travel({ model, journey, roles }) {
+  const isNarrow = useMedia("(max-width: 860px)");
+  const [panel, setPanel] = useState(isNarrow ? "events" : "state");
+  const { cursor } = journey;
+  const list = () => html`<${EventList} model=${model} journey=${journey} isNarrow=${isNarrow} />`;
+  const tabs = [
+    { id: "state", label: "State", content: () => html`<${StatePanel} model=${model} cursor=${cursor} />` },
+    { id: "event", label: "Event", content: () => html`<${EventPanel} model=${model} cursor=${cursor} roles=${roles} />` },
+    { id: "frames", label: "Frames", content: () => html`<${FramesPanel} model=${model} cursor=${cursor} />` },
+    { id: "causes", label: "Causes", content: () => html`<${CausesPanel} model=${model} cursor=${cursor} />` },
+  ];
+  if (isNarrow) tabs.unshift({ id: "events", label: "Events", content: list });
+  const selected = tabs.some(({ id }) => id === panel) ? panel : "state";
+  return html`
+    <${Transport} model=${model} journey=${journey} />
+    <${Lanes} model=${model} journey=${journey} />
+    <div class=${`stream-body ${isNarrow ? "narrow" : "wide"}`}>
+      ${!isNarrow && html`<section class="stream-events" aria-label="Events">${list()}</section>`}
+      <section class="stream-panel" aria-label="At this event">
+        <${Tabs} tabs=${tabs} selected=${selected} onSelect=${setPanel} label="At this event" />
+      </section>
+    </div>`;
+}
