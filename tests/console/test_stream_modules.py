@@ -1,4 +1,4 @@
-"""The stream view's modules by themselves, under Node: what they know of a stream, and everything in them that is pure."""
+"""The stream view's modules by themselves, under Node: what they know of a stream, and all in them that is pure."""
 
 from __future__ import annotations
 
