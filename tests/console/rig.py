@@ -26,10 +26,12 @@ from playwright.sync_api import (
     Request,
     ViewportSize,
     WebError,
+    expect,
     sync_playwright,
 )
 
 from adapters.demo.device import Device
+from adapters.demo.ear import listening
 from tests.adapters.server.process import ROOT, ServerProcess
 
 BROWSERS = "chromium", "chromium-browser", "google-chrome"
@@ -40,6 +42,8 @@ FLAGS = (
 PATIENCE = 15.0
 """Seconds; a busy machine takes some."""
 WIDE, NARROW = ViewportSize(width=1280, height=800), ViewportSize(width=360, height=740)
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 REPORTING = """addEventListener("securitypolicyviolation", (violation) =>
   console.error("content security policy:", violation.violatedDirective, violation.blockedURI, violation.sample));"""
@@ -172,6 +176,18 @@ class Traffic:
         guest = Guest(self, device, self.begin(device.run))
         guest.until("state_update")
         return guest
+
+    @contextmanager
+    def talking(self, port: int, path: str) -> Iterator[None]:
+        """A socket of any dialect, open for a while."""
+        scope = self.begin(self._talk, f"ws://127.0.0.1:{port}{path}")
+        yield
+        self.stop(scope)
+
+    @staticmethod
+    async def _talk(url: str) -> None:
+        async with listening(url):
+            await trio.sleep_forever()
 
 
 class Guest:

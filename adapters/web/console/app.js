@@ -102,16 +102,17 @@ function Console() {
     token.clear();
     ask();
   };
-  const isAllowed = me?.roles.some((role) => role === "operator" || role === "auditor");
+  const { status } = error ?? {};
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <${Header} route=${route} me=${me} onSignOut=${signOut} onKeys=${() => showKeys(true)} />
     <main id="main">
-      ${error?.status === 401 && html`<${SignIn} onSignedIn=${ask} />`}
-      ${error && error.status !== 401 && html`<h1>Console</h1><${Failure} title="The server does not say who you are" error=${error} retry=${ask} />`}
+      ${status === 401 && html`<${SignIn} onSignedIn=${ask} />`}
+      ${status === 403 && html`<h1>Not for you</h1><p>The console needs the role operator or auditor.</p>
+        <button type="button" onClick=${signOut}>Sign in as somebody else</button>`}
+      ${error && status !== 401 && status !== 403 && html`<h1>Console</h1><${Failure} title="The server does not say who you are" error=${error} retry=${ask} />`}
       ${!me && !error && html`<${Loading} what="Asking the server" />`}
-      ${me && !isAllowed && html`<h1>Not for ${me.principal}</h1><p>The console needs the role operator or auditor.</p>`}
-      ${isAllowed && html`<${View} key=${epoch ?? me.epoch} route=${route} me=${me} />`}
+      ${me && html`<${View} key=${epoch ?? me.epoch} route=${route} me=${me} />`}
     </main>
     <${Keys} open=${showsKeys} onClose=${() => showKeys(false)} />`;
 }

@@ -1,0 +1,113 @@
+"""The live board: what lives on the server now, as clients come, speak and leave."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.console.conftest import Look, Serve
+from tests.console.rig import Running, Traffic
+
+
+def row(page: Page, stream: str) -> Locator:
+    return page.locator(f'tr[data-stream="{stream}"]')
+
+
+def cell(page: Page, stream: str, name: str) -> Locator:
+    return row(page, stream).locator(f".cell-{name}")
+
+
+def test_a_conversation_is_there_from_its_first_event_with_its_state_and_who_watches(
+    look: Look, server: Running, traffic: Traffic
+) -> None:
+    page = look(server).open()
+    expect(page.get_by_role("heading", name="Board")).to_be_visible()
+    id = server.conversation(topic="sailing", user_id="ada")
+    stream = f"conversation-{id}"
+    expect(row(page, stream)).to_be_visible()
+    expect(cell(page, stream, "kind")).to_have_text("conversation")
+    expect(cell(page, stream, "state")).to_have_text("idle")
+    phone, laptop = traffic.joined(server.port, id), traffic.joined(server.port, id)
+    expect(cell(page, stream, "watchers")).to_contain_text("2")
+    phone.say("state_change_request", state="listening")
+    expect(cell(page, stream, "state")).to_have_text("listening")
+    phone.say("transcript_update", final_transcript="I went sailing yesterday", confidence=0.9)
+    expect(cell(page, stream, "event")).to_contain_text("I went sailing yesterday")
+    expect(page.get_by_role("main")).to_contain_text("I went sailing yesterday")
+    phone.say("state_change_request", state="speaking")
+    expect(cell(page, stream, "event")).to_contain_text("rejected")
+    phone.leave()
+    expect(cell(page, stream, "watchers")).to_contain_text("1")
+    laptop.leave()
+    expect(cell(page, stream, "watchers")).to_contain_text("0")
+
+
+def test_rows_are_filtered_by_kind_and_state_and_searched_by_name_and_text(
+    look: Look, server: Running, traffic: Traffic
+) -> None:
+    one, other = (f"conversation-{server.conversation()}" for _ in range(2))
+    guest = traffic.joined(server.port, other.removeprefix("conversation-"))
+    guest.say("transcript_update", interim_transcript="an albatross", confidence=0.9)
+    page = look(server).open()
+    rows = page.locator("tr[data-stream]")
+    expect(row(page, one)).to_be_visible()
+    expect(row(page, other)).to_be_visible()
+    search = page.get_by_label("Search by name and text")
+    search.fill(one[-12:])
+    expect(rows).to_have_count(1)
+    expect(row(page, one)).to_be_visible()
+    search.fill("")
+    guest.say("transcript_update", interim_transcript="an albatross again", confidence=0.9)
+    search.fill("albatross")
+    expect(row(page, other)).to_be_visible()
+    expect(rows).to_have_count(1)
+    search.fill("nothing is called like this")
+    expect(rows).to_have_count(0)
+    search.fill("")
+    guest.say("state_change_request", state="listening")
+    page.get_by_role("combobox", name="State").select_option("listening")
+    expect(row(page, one)).to_have_count(0)
+    expect(row(page, other)).to_be_visible()
+    guest.leave()
+
+
+def test_calls_and_sessions_are_there_too_and_lead_to_their_streams(
+    look: Look, server: Running, traffic: Traffic
+) -> None:
+    page = look(server).open()
+    with traffic.talking(server.port, "/ws-default/board-call"), traffic.talking(server.port, "/api/stream/ws/board"):
+        for stream, kind in (("call-board-call", "call"), ("session-board", "session")):
+            expect(cell(page, stream, "kind")).to_have_text(kind)
+        page.get_by_role("combobox", name="Kind").select_option("call")
+        expect(row(page, "session-board")).to_have_count(0)
+        row(page, "call-board-call").get_by_role("link").click()
+    expect(page.get_by_role("main").get_by_role("heading", level=1)).to_contain_text("board-call")
+
+
+def test_how_the_server_does_is_said_and_drawn(look: Look, server: Running) -> None:
+    id = server.conversation()
+    page = look(server).open()
+    head = page.locator(".health dt", has_text="Log at").locator("xpath=../dd")
+    before = head.inner_text()
+    server.message(id, "The wind was stronger than we thought.")
+    expect(head).not_to_have_text(before)
+    expect(page.locator(".health")).to_contain_text("ready")
+    expect(page.locator("canvas, svg.spark, .spark svg").first).to_be_visible()
+
+
+def test_a_paused_board_stays_as_it_is(look: Look, server: Running) -> None:
+    page = look(server).open()
+    expect(page.locator("tr[data-stream]").first).to_be_visible()
+    page.keyboard.press("p")
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    stream = f"conversation-{server.conversation()}"
+    second = look(server).open()
+    expect(row(second, stream)).to_be_visible()
+    assert row(page, stream).count() == 0
+    page.keyboard.press("p")
+    expect(row(page, stream)).to_be_visible()
+
+
+def test_a_server_on_which_nothing_lives_says_so(look: Look, serve: Serve) -> None:
+    page = look(serve()).open()
+    expect(page.locator("tr[data-stream]")).to_have_count(0)
+    expect(page.locator(".empty")).to_be_visible()
