@@ -21,6 +21,7 @@ export class Socket {
   #attempts = 0;
   #last = 0;
   #timer = null;
+  #repeating = null;
 
   status = "connecting";
   reason = "";
@@ -61,7 +62,7 @@ export class Socket {
     if (this.status !== "open") return Promise.reject(this.#where.failure("Not connected to the server"));
     const id = `c${++this.#last}`;
     return new Promise((resolve, reject) => {
-      const asked = { message, onRecord, resolve, reject, timer: null };
+      const asked = { message, onRecord, resolve, reject, timer: null, isBegun: false };
       this.#asked.set(id, asked);
       this.#prolong(id, asked);
       this.#socket.send(JSON.stringify({ ...message, id }));
@@ -93,6 +94,7 @@ export class Socket {
   }
 
   #take(frame) {
+    if (frame.type === "error" && frame.id == null && frame.retry_after != null) this.#repeat(frame.retry_after * 1000);
     if (frame.type === "hello") {
       this.#attempts = 0;
       this.hello = frame;
@@ -115,11 +117,22 @@ export class Socket {
 
   #answer(frame) {
     const asked = this.#asked.get(frame.id);
-    if (!asked || frame.type === "page") return; // a page's first frame: its records and its end follow
+    if (!asked) return undefined;
+    if (frame.type === "page") return (asked.isBegun = true); // its records and its end follow
     this.#asked.delete(frame.id);
     clearTimeout(asked.timer);
     if (frame.type !== "error") return asked.resolve(frame);
     return asked.reject(Object.assign(this.#where.failure(frame.message), { code: frame.code }));
+  }
+
+  /** We said too much at once, and are not told what was left unheard: say again what nothing was answered to. All asks may be repeated. */
+  #repeat(delay) {
+    const socket = this.#socket;
+    clearTimeout(this.#repeating);
+    this.#repeating = setTimeout(() => {
+      if (this.#socket !== socket || this.status !== "open") return;
+      for (const [id, { message, isBegun }] of this.#asked) if (!isBegun) socket.send(JSON.stringify({ ...message, id }));
+    }, delay);
   }
 
   #prolong(id, asked) {

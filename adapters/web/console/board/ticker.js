@@ -2,7 +2,8 @@
 
 import { Fold } from "./fold.js";
 import { html, Time, useEffect, useState } from "../ui.js";
-import { eventLabel, shortId, streamHref } from "../format.js";
+import { StreamName } from "./name.js";
+import { eventLabel, streamHref } from "../format.js";
 
 const PAUSE = 300;
 const SHOWN = 12;
@@ -32,7 +33,7 @@ export function Ticker({ live }) {
         ${events.map((event) => html`
           <li key=${event.position} data-lane=${event.lane}>
             <p class="ticker-head"><${Time} at=${event.time} />
-              <a href=${streamHref(event.stream, event.version)} title=${event.stream}>${shortId(event.stream, 22)}</a></p>
+              <a href=${streamHref(event.stream, event.version)} title=${event.stream}><${StreamName} stream=${event.stream} /></a></p>
             <p class="ellipsis"><span class=${event.rejected ? "bad" : ""}>${eventLabel(event.event)}</span> <span class="muted">${event.says}</span></p>
           </li>`)}
       </ol>

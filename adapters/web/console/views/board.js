@@ -45,7 +45,7 @@ export function BoardView() {
       <${Sparks} rates=${live.rates} round=${live.polled} />
       <div class="board-columns">
         <section aria-label="Live streams">
-          <${Filters} streams=${board.streams} wish=${wish} onWish=${change} />
+          <${Filters} board=${board} wish=${wish} onWish=${change} />
           <${Table} live=${live} wish=${wish} onWish=${change} />
         </section>
         <${Ticker} live=${live} />
@@ -68,7 +68,8 @@ function Notice({ error, since, status, isPaused, refusal }) {
   return html`<p class="notice">No live events since the connection ${status === "refused" ? "was refused" : "went"}. The figures are still those of each second.</p>`;
 }
 
-function Filters({ streams, wish, onWish }) {
+function Filters({ board, wish, onWish }) {
+  const { streams, truncated } = board;
   const kinds = tally(streams, "kind");
   const labels = tally(streams.filter(({ kind }) => !wish.kind || kind === wish.kind), "label");
   const set = (field) => (event) => onWish({ ...wish, [field]: event.currentTarget.value });
@@ -78,7 +79,7 @@ function Filters({ streams, wish, onWish }) {
       <input id="board-search" type="search" placeholder="Search by name and text" value=${wish.text} onInput=${set("text")} />
       <${Choice} label="Kind" all="All kinds" options=${kinds} value=${wish.kind} onChange=${set("kind")} />
       <${Choice} label="State" all="All states" options=${labels} value=${wish.label} onChange=${set("label")} />
-      <span class="muted">${number(streams.length)} live</span>
+      <span class="muted">${number(streams.length)} live${truncated ? " were the last to change; there are more" : ""}</span>
     </div>`;
 }
 
