@@ -185,7 +185,10 @@ def test_of_a_client_that_came_back_what_it_had_missed_is_told_too(run: Run) -> 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("replay", "ada", "--frames", "morse"), "write one of channels, conversations, retell, shipping, streams"),
+        (
+            ("replay", "ada", "--frames", "morse"),
+            "write one of channels, console, conversations",
+        ),
         (("replay", "session-two", "--frames", "shipping"), "ask for --frames streams"),
         (("replay", "call-one", "--frames", "conversations"), "is not spoken in a call"),
         (("replay", "ada", "--frames", "retell"), "no client of the dialect retell was sent anything of this"),

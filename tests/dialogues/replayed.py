@@ -40,6 +40,9 @@ def compare(log: Log, dialect: str, connection_id: str, query: Mapping[str, str]
     if dialect == "channels":
         compare_channels(log.records, connection_id, heard)
         return
+    if dialect == "console":
+        compare_console(log, heard)
+        return
     awaited, others = list(replayed(log, dialect, connection_id, query)), list[bytes]()
     for frame in heard:
         if frame in awaited:
@@ -119,8 +122,8 @@ def compare_row(records: Sequence[Recorded], connection_id: str, channel: str, r
     assert any(is_row_of(row, [sent.body for sent in sents]) for sents in (*told, *others)), f"on {channel}: {row}"
 
 
-def replayed_topic(records: Sequence[Recorded], topic: str) -> Iterator[Sent]:
-    wide = WideAudience(topic, spoken("channels", {}))
+def replayed_topic(records: Sequence[Recorded], topic: str, dialect: str = "channels") -> Iterator[Sent]:
+    wide = WideAudience(topic, spoken(dialect, {}))
     for record in records:
         yield from (shown for shown in wide.take(record) if isinstance(shown, Sent))
 
@@ -129,3 +132,13 @@ def is_row_of(row: Sequence[bytes], all_of_them: Sequence[bytes]) -> bool:
     """Whether it is in there, whole."""
     size = len(row)
     return any(list(row) == list(all_of_them[at : at + size]) for at in range(len(all_of_them) - size + 1))
+
+
+def compare_console(log: Log, heard: Sequence[bytes]) -> None:
+    """Whatever it was shown of a record, live or from the past, is what a replay of the record's stream tells."""
+    told = {sent.body for sent in replayed_topic(log.records, "log", "console")}
+    for stream in {record.stream for record in log.records}:
+        audience = Audience(stream, DECIDERS[stream.category], spoken("console", {}), log.epoch)
+        told |= {sent.body for record in log.records for sent in audience.take(record) if isinstance(sent, Sent)}
+    shown = [frame for frame in heard if json.loads(frame)["type"] in ("event", "record")]
+    assert [frame for frame in shown if frame not in told] == []

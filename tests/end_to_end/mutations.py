@@ -73,12 +73,21 @@ SHIPPING_FRAMES: tuple[dict[str, Any], ...] = (
     {"type": "get_session_state"},
     {"type": "ping", "requestId": "r-2"},
 )  # fmt: skip
+CONSOLE_FRAMES: tuple[dict[str, Any], ...] = (
+    {"type": "board", "id": "1"},
+    {"type": "unboard", "id": "2"},
+    {"type": "watch", "id": "3", "stream": "session-s-1", "after": 0},
+    {"type": "unwatch", "id": "4", "stream": "session-s-1"},
+    {"type": "page", "id": "5", "stream": "session-s-1", "after": 0, "until": 20},
+    {"type": "state", "id": "6", "stream": "session-s-1", "at": 3},
+)
 TALKS: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
     ("/api/ws/conversations/{id}", FRAMES),
     ("/api/stream/ws/s-1", STREAMS_FRAMES),
     ("/ws-default/c-1", RETELL_FRAMES),
     ("/ws/channels", CHANNELS_FRAMES),
     ("/ws", SHIPPING_FRAMES),
+    ("/console/socket", CONSOLE_FRAMES),
 )
 """Where each dialect is spoken, and what is said there."""
 QUERIES = ("since", "epoch", "limit", "offset", "user_id", "status", "token", "deltas", "last_event_id", "")

@@ -21,10 +21,12 @@ def stream(number: int) -> StreamName:
     return StreamName.of(Category.CONVERSATION, f"00000000-0000-4000-8000-{number:012}")
 
 
-async def filled(store: MemoryStore, name: StreamName, count: int, size: int = 10) -> None:
+async def filled(store: MemoryStore, name: StreamName, count: int, size: int = 10, after: int = 0) -> None:
+    """With so many events more; the first one opens it."""
     opened = ConversationOpened("friendly_neutral", "daily", None, "ada", "api")
-    events = (opened, *(InterimHeard(f"{n}:".ljust(size, "x")) for n in range(2, count + 1)))
-    await store.append(name, [Decision(Stamp("", 0), None, events)], expected_version=0)
+    heard = [InterimHeard(f"{n}:".ljust(size, "x")) for n in range(after + 1, after + count + 1)]
+    events = tuple(heard) if after else (opened, *heard[1:])
+    await store.append(name, [Decision(Stamp("", 0), None, events)], expected_version=after)
 
 
 async def retold(
@@ -65,6 +67,60 @@ class Counting:
             raise ValueError("cannot be said")
         self.rendered.append(record.version)
         return CONVERSATIONS.render(record, state)
+
+
+@pytest.mark.parametrize("ends", [0, 1, 120, 2 * LEAF])
+@pytest.mark.parametrize("since", [250, 10**18])
+async def test_of_a_stream_that_ends_before_the_state_is_that_of_its_end_and_is_right_once_it_has_gone_on(
+    ends: int, since: int
+) -> None:
+    store = MemoryStore()
+    recollection = Recollection(store, DECIDERS)
+    if ends:
+        await filled(store, stream(1), ends)
+    assert await begun(recollection, since) == (ends, str(ends) if ends > 1 else "")
+    await filled(store, stream(1), 300 - ends, after=ends)
+    assert b"".join(await retold(recollection, stream(1), 250, 300)).count(b"transcript_update") == 50
+    for at in (260, 110, 130):
+        assert await begun(recollection, at) == (at, str(at))
+
+
+async def begun(recollection: Recollection, since: int) -> tuple[int, str]:
+    """The version a recall is told to begin at, and the number in what was heard last by then."""
+    told: list[tuple[int, str]] = []
+
+    def begin(state: Any, version: int) -> None:
+        told.append((version, (state.interim or "").partition(":")[0]))
+
+    async def show(chunk: bytes) -> bool:
+        raise AssertionError("nothing is behind it")
+
+    recall = Recall(stream(1), since, since)
+    await recollection.retell(recall, CONVERSATIONS, connection_id="boot.9", begin=begin, show=show)
+    return told[0]
+
+
+class Read(MemoryStore):
+    """With a count of the records that were read of streams."""
+
+    read = 0
+
+    async def read_stream(self, stream: StreamName, *, after: int = 0, limit: int | None = None) -> list[Recorded]:
+        records = await super().read_stream(stream, after=after, limit=limit)
+        self.read += len(records)
+        return records
+
+
+async def test_who_looks_here_and_there_in_a_long_past_reads_little_of_it() -> None:
+    store = Read("epoch")
+    await filled(store, stream(1), 5000)
+    recollection = Recollection(store, DECIDERS)
+    assert await begun(recollection, 4950) == (4950, "4950")
+    assert store.read >= 4950
+    for at in (3950, 1, 2999):
+        store.read = 0
+        assert await begun(recollection, at) == (at, str(at) if at > 1 else "")
+        assert store.read <= 1000
 
 
 async def test_many_who_come_back_share_one_rendering() -> None:
