@@ -2,13 +2,15 @@
 
 import { useEffect, useState } from "../hooks.js";
 import { now } from "../format.js";
-import { get } from "../server.js";
+import { get, socket } from "../server.js";
 
 const PATH = "/api/console/board";
+const LONGEST = 10_000;
 const viewers = new Map();
 let timer = null;
 let isAsking = false;
 let asked = -Infinity;
+let failures = 0;
 
 /** What is known: the last `board` (null before it), `since` when it was answered (µs), and the `error` of the last question, if any. */
 let known = { board: null, since: null, error: null };
@@ -39,7 +41,8 @@ export function refreshBoard() {
 function schedule() {
   clearTimeout(timer);
   if (!viewers.size || document.hidden || isAsking) return;
-  const interval = Math.min(...viewers.values());
+  const wanted = Math.min(...viewers.values());
+  const interval = failures ? Math.max(wanted, Math.min(LONGEST, 500 * 2 ** failures)) : wanted;
   timer = setTimeout(ask, Math.max(0, asked + interval - performance.now()));
 }
 
@@ -48,8 +51,10 @@ async function ask() {
   isAsking = true;
   try {
     known = { board: await get(PATH), since: now(), error: null };
+    failures = 0;
   } catch (error) {
     known = { ...known, error };
+    failures += 1;
   }
   isAsking = false;
   for (const listener of [...viewers.keys()]) listener(known);
@@ -57,3 +62,4 @@ async function ask() {
 }
 
 document.addEventListener("visibilitychange", schedule);
+socket.on("hello", () => failures && refreshBoard());

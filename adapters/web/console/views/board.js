@@ -61,7 +61,7 @@ function useStatus() {
 
 /** Why what is shown is not the present, if it is not. */
 function Notice({ error, since, status, isPaused, refusal }) {
-  if (error) return html`<p class="notice">Not up to date since ${clock(since)}: ${error.message}. It is asked again each second.</p>`;
+  if (error) return html`<p class="notice">Not up to date since ${clock(since)}: ${error.message}. It is asked again and again.</p>`;
   if (isPaused) return html`<p class="notice">Paused: the board stays as it is. Nothing is lost, go on to see the present.</p>`;
   if (refusal) return html`<p class="notice">No live events: ${refusal.message}. The figures are still those of each second.</p>`;
   if (status === "open") return null;
