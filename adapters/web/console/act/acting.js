@@ -1,6 +1,7 @@
 // What all acts share: they are done once however often one tries, and say what came of them.
 
 import { html, useEffect, useRef, useState } from "../ui.js";
+import { get } from "../server.js";
 import { eventLabel, streamHref } from "../format.js";
 import { faultsOf } from "../audit/filters.js";
 
@@ -10,12 +11,20 @@ export function newKey() {
   return `console-${[...random].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
+/** What the log has of a refused command: {code, version}; null where a refusal leaves no event. */
+async function onRecord(stream, key) {
+  const query = { stream, command_id: key, rejected: "true", limit: 1 };
+  const { entries } = await get("/api/audit/events", query).catch(() => ({ entries: [] }));
+  return entries.length ? { code: entries[0].payload.code, version: entries[0].version } : null;
+}
+
 /**
- * An act: {busy, error, told, run}. `run(content, act)` calls `act(headers)`; the key in the headers stays the same as
- * long as the same content failed without a verdict, so that trying again after a lost answer does nothing twice.
+ * An act: {busy, error, told, refused, run}. `run(content, act)` calls `act(headers)`; the key in the headers stays the same as
+ * long as the same content failed without a verdict, so that trying again after a lost answer does nothing twice. Where
+ * the act is a command to `stream`, `refused` is what the log has of a refusal.
  */
-export function useAct() {
-  const [state, setState] = useState({ busy: false, error: null, told: null });
+export function useAct(stream = null) {
+  const [state, setState] = useState({ busy: false, error: null, told: null, refused: null });
   const last = useRef({ content: null, key: null });
   const isThere = useRef(true);
   useEffect(() => () => (isThere.current = false), []);
@@ -23,16 +32,18 @@ export function useAct() {
   const run = async (content, act) => {
     const text = JSON.stringify(content);
     if (last.current.content !== text) last.current = { content: text, key: newKey() };
-    tell({ busy: true, error: null });
+    const { key } = last.current;
+    tell({ busy: true, error: null, refused: null });
     try {
-      tell({ told: await act({ "Idempotency-Key": last.current.key }), busy: false });
+      tell({ told: await act({ "Idempotency-Key": key }), busy: false });
       last.current = { content: null, key: null };
     } catch (error) {
       if (hasVerdict(error)) last.current = { content: null, key: null };
-      tell({ error, busy: false });
+      tell({ error, told: null, busy: false });
+      if (stream && hasVerdict(error)) tell({ refused: await onRecord(stream, key) });
     }
   };
-  return { ...state, run, forget: () => tell({ told: null, error: null }) };
+  return { ...state, run };
 }
 
 /** Whether the server has decided: then trying again is a new act. */
@@ -53,16 +64,18 @@ export function bodyFaults(error, fields) {
   return { fields: told, rest: remaining };
 }
 
-/** The server's no: its code and its words. `known`: fields at which some of it is said already. */
-export function Refusal({ error, known = [] }) {
+/** The server's no to an act: its code and its words. `known`: fields at which some of it is said already. */
+export function Refusal({ act, stream, known = [] }) {
+  const { error, refused } = act;
   if (!error) return null;
   const faults = bodyFaults(error, known);
   const isAllAtFields = error.status === 422 && faults.rest.length === 0;
   const { code, message } = refusalOf(error, faults);
   return html`
     <div class="failure" role="alert">
-      <p class="failure-title">${error.status === 0 ? "No answer" : "Refused"}${code && html` <code>${code}</code>`}</p>
+      <p class="failure-title">${error.status === 0 ? "No answer" : "Refused"} <code>${refused?.code ?? code}</code></p>
       <p>${isAllAtFields ? "See the fields above." : message}</p>
+      ${refused && html`<p>The refusal is on record: <a href=${streamHref(stream, refused.version)}>@${refused.version}</a></p>`}
       ${!hasVerdict(error) && html`<p class="muted">Trying again is safe: it is done once at most.</p>`}
     </div>
   `;

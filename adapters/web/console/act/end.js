@@ -9,7 +9,7 @@ import { fieldsOf } from "./schema.js";
 /** `command` is the one of the stream's commands that ends it. */
 export function End({ stream, command }) {
   const [reason, setReason] = useState("");
-  const act = useAct();
+  const act = useAct(stream);
   const hasReason = fieldsOf(command.schema).some((field) => field.name === "reason");
   const submit = (event) => {
     event.preventDefault();
@@ -32,7 +32,7 @@ export function End({ stream, command }) {
         <button type="submit" class="danger" disabled=${act.busy}>${act.busy ? "Ending…" : "End it for everybody"}</button>
         <button type="button" class="quiet" onClick=${closeDialog}>Cancel</button>
       </p>
-      <${Refusal} error=${act.error} known=${["reason"]} />
+      <${Refusal} act=${act} stream=${stream} known=${["reason"]} />
     </form>
   `;
 }

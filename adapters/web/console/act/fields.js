@@ -5,13 +5,27 @@ import { Field } from "../audit/form.js";
 
 const LONG = 200; // characters: a text that may have more gets several lines
 
-/** A control for each field; `texts` are what is in them, `set(name, text)` changes one. */
+/**
+ * A control for each field, those that must be given first; the rest folds away then. `texts` are what is in them,
+ * `set(name, text)` changes one.
+ */
 export function Fields({ fields, texts, faults, set }) {
-  return fields.map((field) => html`
+  const control = (field) => html`
     <${Field} key=${field.name} id=${`act-${field.name}`} label=${labelOf(field)} hint=${field.hint} fault=${faults[field.name]}>
       ${(given) => controlOf(field, { ...given, name: field.name }, texts[field.name] ?? "", (event) => set(field.name, event.currentTarget.value))}
     <//>
-  `);
+  `;
+  const required = fields.filter((field) => field.isRequired);
+  const rest = fields.filter((field) => !field.isRequired);
+  if (!required.length || !rest.length) return html`${fields.map(control)}`;
+  const isUsed = rest.some(({ name }) => texts[name] || faults[name]);
+  return html`
+    ${required.map(control)}
+    <details class="act-rest" open=${isUsed}>
+      <summary>What may be left out: ${rest.map(({ name }) => name.replaceAll("_", " ")).join(", ")}</summary>
+      <div class="act-fields">${rest.map(control)}</div>
+    </details>
+  `;
 }
 
 function labelOf({ name, isRequired, kind }) {

@@ -8,7 +8,7 @@ import { Fields } from "./fields.js";
 import { bodyOf } from "./schema.js";
 
 const FIELDS = [
-  { name: "at", kind: "integer", least: 1, isRequired: true, hint: "A version amid a decision counts as that decision's end." },
+  { name: "at", kind: "integer", least: 1, hint: "The version it leaves its source at, the newest if empty. One amid a decision counts as that decision's end." },
   { name: "model", kind: "text", hint: "Another model of the API that is configured, or offline-partner." },
   { name: "prompt", kind: "text", most: 65_536, hint: "All that the model is told beside what was said." },
 ];
@@ -28,7 +28,7 @@ export function Fork({ stream, version }) {
   const names = fields.map((field) => field.name);
   const submit = (event) => {
     event.preventDefault();
-    const { body, faults } = bodyOf(fields.map((field) => ({ ...field, isRequired: field.name === "at" })), texts);
+    const { body, faults } = bodyOf(fields, texts);
     setOurs(faults);
     if (!Object.keys(faults).length) act.run(body, (headers) => post(path(stream, "fork"), body, headers));
   };
@@ -42,7 +42,7 @@ export function Fork({ stream, version }) {
         <button type="submit" class="primary" disabled=${act.busy}>${act.busy ? "Forking…" : "Fork"}</button>
         <button type="button" class="quiet" onClick=${closeDialog}>Cancel</button>
       </p>
-      <${Refusal} error=${act.error} known=${names} />
+      <${Refusal} act=${act} known=${names} />
     </form>
   `;
 }
@@ -85,7 +85,7 @@ export function Continue({ stream }) {
       <a href=${streamHref(stream)}>See the fork</a>
       <button type="button" class="quiet" onClick=${closeDialog}>Done</button>
     </p>
-    <${Refusal} error=${act.error} />
+    <${Refusal} act=${act} />
   `;
 }
 

@@ -8,7 +8,8 @@ export function fieldsOf(schema) {
   const required = new Set(whole.required ?? []);
   return Object.entries(whole.properties ?? {}).map(([name, given]) => {
     const { kind, choices, part } = kindOf(given, schema);
-    const told = { ...part, ...given };
+    // What a reference leads to describes a type, for programmers; only the field's own words are for people.
+    const told = { ...part, description: undefined, ...given };
     return {
       name, kind, choices, isRequired: required.has(name), initial: told.default,
       hint: told.description ?? "", most: told.maxLength, least: told.minimum, greatest: told.maximum,

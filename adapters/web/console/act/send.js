@@ -33,7 +33,7 @@ function Body({ stream, command }) {
   const [texts, setTexts] = useState({});
   const [whole, setWhole] = useState("{}");
   const [ours, setOurs] = useState({});
-  const act = useAct();
+  const act = useAct(stream);
   const names = fields.map((field) => field.name);
   const theirs = bodyFaults(act.error, isJson ? [] : names);
   const set = (name, text) => setTexts({ ...texts, [name]: text });
@@ -60,7 +60,7 @@ function Body({ stream, command }) {
         <button type="button" class="quiet" onClick=${toggle}>${isJson ? "As a form" : "As JSON"}</button>
         <button type="button" class="quiet" onClick=${closeDialog}>${act.told ? "Done" : "Cancel"}</button>
       </p>
-      <${Refusal} error=${act.error} known=${isJson ? [] : names} />
+      <${Refusal} act=${act} stream=${stream} known=${isJson ? [] : names} />
       ${act.told && !act.error && html`<${Effect} stream=${stream} told=${act.told} />`}
     </form>
   `;

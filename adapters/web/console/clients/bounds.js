@@ -42,10 +42,14 @@ function Bound({ kind, name, version, stream }) {
   return html`<div><dt><span class=${`clients-key clients-${kind}`} aria-hidden="true"></span>${name}</dt><dd>${told}</dd></div>`;
 }
 
-function lag({ written, at_most: atMost }, head) {
+/** Between how many events a client was behind the stream's end. */
+export function behind({ written, at_most: atMost }, head) {
+  return [Math.max(0, head - atMost), Math.max(0, head - written)];
+}
+
+function lag(seen, head) {
   if (head === undefined) return "…";
-  const least = Math.max(0, head - atMost);
-  const most = Math.max(0, head - written);
+  const [least, most] = behind(seen, head);
   if (most === 0) return "by nothing: it has been written all there was";
   return least === most ? `by ${count(most, "event")}` : `by ${number(least)} to ${count(most, "event")}`;
 }

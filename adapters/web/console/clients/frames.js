@@ -2,7 +2,7 @@
 
 import { Empty, Failure, Loading, Time, html, useAnswer, useEffect, useState } from "../ui.js";
 import { get, socket } from "../server.js";
-import { eventLabel, streamHref } from "../format.js";
+import { eventLabel, micros, streamHref } from "../format.js";
 
 const MOST = 20;
 const TO = { everyone: "for all who heard it", origin: "for its sender alone", others: "for all but its sender" };
@@ -33,8 +33,11 @@ async function recordsOf(stream, after, until) {
   return records.sort((one, other) => other.version - one.version);
 }
 
-/** How certain it is that the client had an event: [class, words]. */
-function certainty({ acknowledged, written, at_most: atMost }, version) {
+/** How certain it is that the client had an event by this connection: [class, words]. */
+function certainty({ acknowledged, written, at_most: atMost }, { version, time }, { since, opened }) {
+  const isFromBefore = opened !== null && time < micros(opened);
+  if (isFromBefore && since !== null && version <= since) return ["all", "it had that when it came back"];
+  if (isFromBefore && since === null) return ["all", "from before it came: what the greeting said of it"];
   if (version <= acknowledged) return ["received", "received for certain"];
   if (version <= written) return ["written", "handed to its connection"];
   return version <= atMost ? ["most", "perhaps on its way"] : ["all", "not yet"];
@@ -42,7 +45,7 @@ function certainty({ acknowledged, written, at_most: atMost }, version) {
 
 function Sent({ record, seen, connection }) {
   const [isOpen, open] = useState(false);
-  const [kind, words] = certainty(seen, record.version);
+  const [kind, words] = certainty(seen, record, connection);
   return html`
     <li>
       <details onToggle=${(event) => open(event.currentTarget.open)}>

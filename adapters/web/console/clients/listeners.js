@@ -6,9 +6,9 @@ import { micros } from "../format.js";
 import { go, link } from "../audit/address.js";
 import { faultsOf } from "../audit/filters.js";
 import { Field } from "../audit/form.js";
+import { behind, useHead } from "./bounds.js";
 import { meaningOf } from "./codes.js";
 import { Moment } from "./moment.js";
-import { useHead } from "./bounds.js";
 
 /** Choose a stream: what `#/clients?stream=…` is about. */
 export function StreamChoice({ stream, fault }) {
@@ -83,9 +83,11 @@ function Row({ each, stream, at, head }) {
       <td role="cell" class="number" data-label="received">${seen?.acknowledged ?? "–"}</td>
       <td role="cell" class="number" data-label="written">${seen?.written ?? "–"}</td>
       <td role="cell" class="number" data-label="at most">${seen?.at_most ?? "–"}</td>
-      <td role="cell" class="number" data-label="behind">${seen && head !== undefined ? Math.max(0, head - seen.written) : "–"}</td>
+      <td role="cell" class="number" data-label="behind">${seen && head !== undefined ? span(behind(seen, head)) : "–"}</td>
       <td role="cell">${opened ? html`<${Time} at=${micros(opened)} as="moment" />` : "not noted"}
         ${closed && html` to <${Time} at=${micros(closed)} as="precise" /> <span class="chip" title=${meaningOf(code).meaning}>${code}</span>`}</td>
     </tr>
   `;
 }
+
+const span = ([least, most]) => (least === most ? `${most}` : `${least} to ${most}`);

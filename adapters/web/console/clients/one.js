@@ -1,6 +1,6 @@
 // One connection: who it was, what it heard, and how far it had come at a time.
 
-import { Empty, Failure, Json, Loading, Time, html, useAnswer, useState } from "../ui.js";
+import { Empty, Failure, Loading, Time, html, useAnswer, useState } from "../ui.js";
 import { get } from "../server.js";
 import { micros, number, shortId, streamHref } from "../format.js";
 import { go, link } from "../audit/address.js";
@@ -40,7 +40,7 @@ function Facts({ seen, at }) {
       <dl class="audit-facts">
         <div><dt>Who</dt><dd>${principal || "not noted"}</dd></div>
         <div><dt>Dialect</dt><dd>${dialect ?? "not noted"}</dd></div>
-        ${Object.keys(path).length > 0 && html`<div><dt>Path</dt><dd><${Json} value=${path} open=${1} /></dd></div>`}
+        ${Object.keys(path).length > 0 && html`<div><dt>Path</dt><dd>${Object.entries(path).map(([name, value]) => `${name} ${value}`).join(", ")}</dd></div>`}
         <div><dt>Came</dt><dd>${opened ? html`<${Time} at=${micros(opened)} as="moment" />` : "not noted"}
           ${since !== null && html` back, with all up to ${since}`}</dd></div>
         <div><dt>Ended</dt><dd><${Ended} seen=${seen} at=${at} /></dd></div>

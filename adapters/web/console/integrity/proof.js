@@ -47,11 +47,11 @@ function Told({ proof }) {
   return html`
     <div class="integrity-told">
       <p>This proof shows that <a href=${streamHref(stream, version)}>${stream}@${version}</a> (${event}, <${Time} at=${time} as="moment" />,
-        by ${principal}) is in the log ${checkpoint && html`<code>${checkpoint.log}</code>`} at position ${number(position)}, as it
+        by ${principal}) is in the log ${checkpoint && html`<code>${checkpoint.log}</code> `}at position ${number(position)}, as it
         stands in the proof: with its payload, command, time and author.</p>
       ${checkpoint && html`
-        <p>It leads, over ${count(proof.path.length, "hash", "hashes")}, to the root of the checkpoint of ${count(checkpoint.size, "event")}
-          made ${" "}<${Time} at=${checkpoint.time} as="moment" />, which is ${checkpoint.isSigned
+        <p>It leads, over ${count(proof.path.length, "hash", "hashes")}, to the root of the checkpoint of ${count(checkpoint.size, "event")},
+          made${" "}<${Time} at=${checkpoint.time} as="moment" />, which is ${checkpoint.isSigned
             ? "signed: check it with the public key you were given." : "not signed: hold it against one you noted elsewhere."}</p>
         <dl class="audit-facts">
           <div><dt>Root</dt><dd><code>${checkpoint.root}</code></dd></div>

@@ -1,6 +1,6 @@
 // Holding the whole log against its chain and its checkpoints, with progress.
 
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { Copy, html, useEffect, useRef, useState } from "../ui.js";
 import { lines } from "../server.js";
 import { count, duration, eventPlace, number, streamHref } from "../format.js";
 
@@ -70,7 +70,7 @@ function Verdict({ verdict, took }) {
     return html`
       <div class="integrity-verdict integrity-holds">
         <p><strong>The chain holds</strong>: ${count(verdict.events, "event")}, looked at in ${duration(took)}.</p>
-        <dl class="audit-facts"><div><dt>Head</dt><dd><code>${verdict.head}</code></dd></div></dl>
+        <dl class="audit-facts"><div><dt>Head</dt><dd><code>${verdict.head}</code> <${Copy} text=${verdict.head} /></dd></div></dl>
         <p class="muted">Who notes this head elsewhere can tell later that nothing was cut off: <code>callboard verify --head ${verdict.head.slice(0, 16)}…</code></p>
       </div>
     `;

@@ -11,9 +11,8 @@ export function IntegrityView({ filters }) {
     <section class="integrity-view" aria-labelledby="integrity-title">
       <h1 id="integrity-title">Integrity of the log</h1>
       <div class="integrity-panels">
-        <${Verify} />
+        <div><${Verify} /><${Checkpoints} /></div>
         <${Proof} event=${filters.get("event") ?? ""} />
-        <${Checkpoints} />
       </div>
     </section>
   `;
