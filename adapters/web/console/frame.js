@@ -1,6 +1,6 @@
 // What stands around every view: navigation, who one is, the connection, health at a glance.
 
-import { Dialog, html, useEffect, useState } from "./ui.js";
+import { Dialog, html, useEffect, useLayoutEffect, useRef, useState } from "./ui.js";
 import { clock, count, duration, streamHref } from "./format.js";
 import { allKeys } from "./keys.js";
 import { get, socket } from "./server.js";
@@ -11,8 +11,10 @@ const GLANCE = 5000;
 
 /** The page's header. */
 export function Header({ route, me, onSignOut, onKeys }) {
+  const bar = useRef(null);
+  useLayoutEffect(() => toldHeight(bar.current), []);
   return html`
-    <header class="top">
+    <header class="top" ref=${bar}>
       <a class="brand" href="#">Callboard</a>
       <nav aria-label="Views">
         ${PLACES.map(([hash, name, label]) => html`
@@ -24,6 +26,17 @@ export function Header({ route, me, onSignOut, onKeys }) {
         <button type="button" class="quiet" aria-label="Keys" title="Keys (?)" onClick=${onKeys}>?</button>
       </div>
     </header>`;
+}
+
+/** Keep --top at the header's height while it sticks: below it stick the heads of tables. Answers the function that ends it. */
+function toldHeight(bar) {
+  const tell = () => {
+    const sticks = getComputedStyle(bar).position === "sticky";
+    document.documentElement.style.setProperty("--top", `${sticks ? bar.offsetHeight : 0}px`);
+  };
+  const resized = new ResizeObserver(tell);
+  resized.observe(bar);
+  return () => resized.disconnect();
 }
 
 /** The box to go to a stream by its name, with the names the log knows as suggestions. */
