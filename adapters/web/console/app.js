@@ -124,4 +124,5 @@ function skip(event) {
   main.focus();
 }
 
+VIEWS[routeOf(location.hash).name]().catch(() => {}); // while the server says who one is; where it fails the view says so
 render(html`<${Console} />`, document.querySelector("#console"));
