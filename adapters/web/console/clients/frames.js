@@ -63,29 +63,33 @@ function Sent({ record, seen, connection }) {
   `;
 }
 
-/** The frames of one event in the connection's dialect, with those that were not for it left out. */
 function FramesOf({ record, stream, connection }) {
   const path = `/api/audit/streams/${encodeURIComponent(stream)}/frames`;
   const [answer, error, again] = useAnswer((signal) => get(path, { at: record.version }, signal), [stream, record.version]);
   if (error) return html`<${Failure} error=${error} retry=${again} />`;
   if (!answer) return html`<${Loading} what="Rendering the frames" />`;
-  const [frames, left] = framesFor(answer, record, connection);
+  const [frames, why] = framesFor(answer, record, connection);
+  const more = (connection.dialect ?? "").split("+").slice(1).join(", ");
   return html`
     <div class="clients-sent">
-      ${frames.length === 0 && html`<p class="muted">${left ? "What was sent of this event was for others." : "Nothing was sent of this event in its dialect."}</p>`}
+      ${frames.length === 0 && html`<p class="muted">${why}</p>`}
       ${frames.map((frame, index) => html`<${Frame} key=${index} frame=${frame} />`)}
+      ${more && html`<p class="muted">It had asked for ${more} too; frames of that are not shown here.</p>`}
       <p class="audit-actions"><a href=${streamHref(stream, record.version)}>See the event in its stream</a></p>
     </div>
   `;
 }
 
+/** The frames of one event in the connection's dialect, with those that were not for it left out; and why there are none. */
 function framesFor(answer, record, connection) {
   // A dialect's name may carry what its client asked for: conversations+deltas.
   const dialect = (connection.dialect ?? "").split("+")[0];
-  const all = answer.dialects.filter((each) => !dialect || each.dialect.split("+")[0] === dialect).flatMap((each) => each.frames);
+  const spoken = answer.dialects.filter((each) => !dialect || each.dialect.split("+")[0] === dialect);
+  if (!spoken.length) return [[], `What it was sent in the dialect ${dialect} is not played again.`];
+  const all = spoken.flatMap((each) => each.frames);
   const isSender = record.origin === connection.connection;
   const mine = all.filter(({ to }) => to === "everyone" || (to === "origin") === isSender);
-  return [mine, all.length - mine.length];
+  return [mine, all.length ? "What was sent of this event was for others." : "Nothing was sent of this event in its dialect."];
 }
 
 function Frame({ frame }) {

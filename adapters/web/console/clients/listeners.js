@@ -84,7 +84,7 @@ function Row({ each, stream, at, head }) {
       <td role="cell" class="number" data-label="written">${seen?.written ?? "–"}</td>
       <td role="cell" class="number" data-label="at most">${seen?.at_most ?? "–"}</td>
       <td role="cell" class="number" data-label="behind">${seen && head !== undefined ? span(behind(seen, head)) : "–"}</td>
-      <td role="cell">${opened ? html`<${Time} at=${micros(opened)} as="moment" />` : "not noted"}
+      <td role="cell" data-name="came">${opened ? html`<${Time} at=${micros(opened)} as="moment" />` : "not noted"}
         ${closed && html` to <${Time} at=${micros(closed)} as="precise" /> <span class="chip" title=${meaningOf(code).meaning}>${code}</span>`}</td>
     </tr>
   `;

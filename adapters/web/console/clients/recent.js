@@ -12,11 +12,11 @@ const MOST_HEARD = 3;
 /** The list, with a filter by words and by being open. */
 export function Recent() {
   const { notes, cursor, error, busy, more, again } = useNotes();
-  const [wanted, setWanted] = useState({ words: "", onlyOpen: false });
+  const [wanted, setWanted] = useState({ words: "", onlyOpen: false, consoles: false });
   if (error && !notes.length) return html`<${Failure} error=${error} retry=${again} />`;
   if (busy && !notes.length) return html`<${Loading} what="Reading the notes of delivery" />`;
   const all = connectionsIn(notes);
-  const shown = all.filter((each) => (!wanted.onlyOpen || each.isOpen) && says(each, wanted.words));
+  const shown = all.filter((each) => isMeant(each, wanted));
   if (!all.length) {
     return html`<${Empty} title="No connection is on record yet">
       <p>The server notes how far its clients have come, every second by default, when something moved.</p>
@@ -29,13 +29,20 @@ export function Recent() {
         onInput=${(event) => setWanted({ ...wanted, words: event.currentTarget.value })} /></label>
       <label class="audit-check"><input type="checkbox" checked=${wanted.onlyOpen}
         onChange=${(event) => setWanted({ ...wanted, onlyOpen: event.currentTarget.checked })} /> open now</label>
+      <label class="audit-check"><input type="checkbox" checked=${wanted.consoles}
+        onChange=${(event) => setWanted({ ...wanted, consoles: event.currentTarget.checked })} /> consoles too</label>
       <button type="button" disabled=${busy} onClick=${again}>Look again</button>
       <span role="status" class="muted">${count(shown.length, "connection")} of ${all.length}</span>
     </div>
-    ${shown.length ? html`<${Table} connections=${shown} />` : html`<${Empty} title="None of them is meant" />`}
+    ${shown.length ? html`<${Table} connections=${shown} />` : html`<${Empty} title="None of them is meant">
+      ${!wanted.consoles && html`<p>Pages like this one are left out, unless you want consoles too.</p>`}<//>`}
     ${error && html`<${Failure} error=${error} retry=${more} />`}
     ${cursor && html`<p><button type="button" disabled=${busy} onClick=${more}>Look further back</button></p>`}
   `;
+}
+
+function isMeant(each, { words, onlyOpen, consoles }) {
+  return (consoles || each.dialect !== "console") && (!onlyOpen || each.isOpen) && says(each, words);
 }
 
 const says = (each, words) => {
@@ -90,8 +97,8 @@ function Row({ each }) {
       <td role="cell">${each.principal ?? html`<span class="muted">not noted</span>`}</td>
       <td role="cell">${each.dialect ?? "–"}${each.since !== null && html` <small class="muted">back from ${each.since}</small>`}</td>
       <td role="cell"><${Heard} names=${each.hears} /></td>
-      <td role="cell"><${Time} at=${each.opened} as="moment" /></td>
-      <td role="cell"><${End} each=${each} /></td>
+      <td role="cell" data-name="came"><${Time} at=${each.opened} as="moment" /></td>
+      <td role="cell" data-name="ended"><${End} each=${each} /></td>
     </tr>
   `;
 }
@@ -101,11 +108,15 @@ export function Heard({ names }) {
   const shown = names.slice(0, MOST_HEARD);
   const rest = names.length - shown.length;
   return html`<ul class="clients-heard">
-    ${shown.map((name) => html`<li key=${name}>${name.startsWith("#")
-      ? html`topic ${name.slice(1)}`
-      : html`<a href=${streamHref(name)} title=${name}>${shortId(name, 26)}</a>`}</li>`)}
+    ${shown.map((name) => html`<li key=${name}><${Name} name=${name} /></li>`)}
     ${rest > 0 && html`<li class="muted">and ${rest} more</li>`}
   </ul>`;
+}
+
+function Name({ name }) {
+  const stream = name.replace(/^#stream:/, ""); // consoles hear a stream by a topic of its own
+  if (stream.startsWith("#")) return html`topic ${name.slice(1)}`;
+  return html`<a href=${streamHref(stream)} title=${stream}>${shortId(stream, 26)}</a>`;
 }
 
 /** How a connection ended, if it has. */
