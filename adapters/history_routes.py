@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from quart import Blueprint
@@ -11,6 +11,7 @@ from actors.system import System
 from adapters.auditing import audit_log
 from adapters.config import Settings
 from adapters.forgetting import Forgetting, Removable
+from adapters.reels import Reels
 from adapters.seen import runs_of
 from adapters.web.audit import audit_blueprint
 from adapters.web.audit_blobs import audit_blobs_blueprint
@@ -21,10 +22,12 @@ from adapters.web.console_board import console_board_blueprint
 from adapters.web.console_commands import console_commands_blueprint
 from adapters.web.forgetting import forgetting_blueprint
 from adapters.web.forks import forks_blueprint
+from adapters.web.frames_then import frames_blueprint
 from adapters.web.outlines import outlines_blueprint
 from adapters.web.proofs import proofs_blueprint
 from adapters.web.sockets import Sockets
 from adapters.web.verification import verification_blueprint
+from core.identifiers import StreamName
 from core.ports import BlobStore
 
 
@@ -34,7 +37,12 @@ class Blobs(BlobStore, Removable, Protocol):
 
 def history_routes(settings: Settings, system: System, blobs: Blobs, sockets: Sockets) -> Iterator[Blueprint]:
     """All of them, over a system whose clients come by `sockets`."""
-    path, store = settings.store.path, system.store
+    path, store, reels = settings.store.path, system.store, Reels(system.store, sockets.deciders)
+
+    def forget_shown(streams: Collection[StreamName]) -> None:
+        sockets.recollection.forget(streams)
+        reels.forget(streams)
+
     yield audit_blueprint(system, audit_log(path, store))
     yield connections_blueprint(system, runs_of(audit_log(path, store), system.boot))
     yield causes_blueprint(system, audit_log(path, store))
@@ -43,7 +51,8 @@ def history_routes(settings: Settings, system: System, blobs: Blobs, sockets: So
     yield verification_blueprint(system, path)
     yield audit_blobs_blueprint(system, blobs)
     yield outlines_blueprint(system)
-    yield forgetting_blueprint(system, Forgetting(store, path, blobs), sockets.recollection.forget)
+    yield frames_blueprint(system, reels)
+    yield forgetting_blueprint(system, Forgetting(store, path, blobs), forget_shown)
     yield forks_blueprint(system)
     yield console_board_blueprint(system, sockets, settings.auth)
     yield console_commands_blueprint(system)

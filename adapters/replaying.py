@@ -103,6 +103,14 @@ class Audience:
         """The wide topics that are heard now."""
         return frozenset().union(*self._tuned.values())
 
+    def is_listened_to(self) -> bool:
+        """Whether those who connect by this dialect come to listen to a stream of this kind."""
+        endpoint, query = self._spoken.endpoint, self._spoken.query
+        path = _path(endpoint, self._stream.id)
+        connection = self._dialect.connect(Handshake(UNUSED, path, query, "", self._epoch, UNUSED))
+        heard = [output.stream for output in connection.opened(0) if isinstance(output, Listen)]
+        return any(stream.category is self._stream.category for stream in heard)
+
     def take(self, record: Recorded) -> Iterator[Shown]:
         """What was sent of the record, in order. Raises Unusable where the dialect was not spoken here."""
         topics = self.topics
@@ -188,11 +196,15 @@ class Audience:
                 return
 
     def _connect(self, id: str, record: Recorded) -> Connection:
-        path = dict.fromkeys(re.findall(r"<(\w+)>", self._spoken.endpoint.path), id)
-        who = record.stamp
+        path, who = _path(self._spoken.endpoint, id), record.stamp
         return self._dialect.connect(
             Handshake(who.origin, path, self._spoken.query, who.principal, self._epoch, UNUSED)
         )
+
+
+def _path(endpoint: Endpoint, id: str) -> dict[str, str]:
+    """The parameters of a path that leads to what is called so."""
+    return dict.fromkeys(re.findall(r"<(\w+)>", endpoint.path), id)
 
 
 def _telling(outputs: Iterable[Output]) -> Tell:

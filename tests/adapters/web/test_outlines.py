@@ -34,6 +34,8 @@ from tests.adapters.web.test_audit import TALK, heard, opened
 from tests.eventstore.logs import stream
 
 EVENTS_IN_LONG = int(os.environ.get("CALLBOARD_LONG_STREAM", "30000"))
+NAMES = ("conversation-nobody", "nothing", "conversation-", "<b>-1", "conversation-a b", "x/y", "x" * 2000)
+"""Of no streams."""
 GOLDEN = Path(__file__).parents[2] / "golden_events"
 
 
@@ -129,11 +131,8 @@ async def test_an_event_that_was_altered_or_nobody_knows_has_its_place(tmp_path:
     assert [LANES[lane] for lane in outline["lanes"]] == ["person", "system", "assistant"]
 
 
-@pytest.mark.parametrize(
-    "name", ["conversation-nobody", "nothing", "conversation-", "<b>-1", "conversation-a b", "x/y"]
-)
-@pytest.mark.parametrize("end", ["outline"])
-async def test_what_is_no_stream_is_not_found(name: str, end: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+async def test_what_is_no_stream_is_not_found(name: str) -> None:
     async with opened(MemoryStore(), "memory:") as office:
         status, body = await office.ask(path_of(name))
         notes = [record.event.question for record in await office.accesses()]
