@@ -9,7 +9,7 @@ let since = 0;
 
 /**
  * While the caller is shown, these keys do that: [{keys: "g b", does: "Go to the board", run}]. A sequence is written with
- * spaces; keys are names of KeyboardEvent.key. Nothing happens while somebody types, or with Ctrl, Alt or Meta.
+ * spaces; keys are names of KeyboardEvent.key. What has no `run` is only told of. Nothing happens while somebody types, or with Ctrl, Alt or Meta.
  */
 export function useKeys(bindings) {
   const entry = useRef({ bindings });
@@ -31,7 +31,7 @@ document.addEventListener("keydown", (event) => {
   const pressed = performance.now() - since < SEQUENCE && pending ? `${pending} ${event.key}` : event.key;
   const bindings = allKeys();
   // Who was added last is the innermost: a view goes before the page.
-  const found = bindings.findLast(({ keys }) => keys === pressed);
+  const found = bindings.findLast(({ keys, run }) => run && keys === pressed);
   pending = bindings.some(({ keys }) => keys.startsWith(`${pressed} `)) ? pressed : "";
   since = performance.now();
   if (!found) return;

@@ -45,13 +45,12 @@ function useTravelKeys(journey, version) {
     document.addEventListener("keydown", press);
     return () => document.removeEventListener("keydown", press);
   }, []);
-  const told = () => {};
   useKeys([ // told by the help for keys; what they do is in `travel`, as it goes by what has the focus
-    { keys: "←", does: "One event back (Shift: 10)", run: told },
-    { keys: "→", does: "One event on (Shift: 10)", run: told },
-    { keys: "Space", does: "Play, pause", run: told },
-    { keys: "Home", does: "Before the first event", run: told },
-    { keys: "End", does: "To the end, and along with it", run: told },
+    { keys: "←", does: "One event back (Shift: 10)" },
+    { keys: "→", does: "One event on (Shift: 10)" },
+    { keys: "Space", does: "Play, pause" },
+    { keys: "Home", does: "Before the first event" },
+    { keys: "End", does: "To the end, and along with it" },
   ]);
 }
 
