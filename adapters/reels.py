@@ -193,19 +193,23 @@ class Reels:
         return reel
 
     async def _play(self, stream: StreamName, reel: Reel, at: int) -> None:
+        """Whoever gives up leaves what was played so far to the next one."""
         try:
             while reel.version < at + AHEAD:
                 most = min(PIECE, at + AHEAD - reel.version)
                 records = await self._store.read_stream(stream, after=reel.version, limit=most)
                 refused = await refused_among(self._store, stream, records)
                 await trio.to_thread.run_sync(reel.play, records, refused, at, limiter=self._threads)
+                self._make_room()
                 if len(records) < most:
                     break
-        except BaseException:
+        except Exception:
             self._drop(stream, reel)  # it stopped anywhere
             raise
         if not reel.version and self._reels.get(stream) is reel:
             del self._reels[stream]  # there is none
+
+    def _make_room(self) -> None:
         while self.kept > self._most_kept and len(self._reels) > 1:
             self._reels.popitem(last=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from core.messages import Decision, Recorded, Stamp
 from core.ports import EventStore, StoreUnavailable
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite
+from tests.adapters.latency import assert_answered_within, ping_until
 from tests.adapters.test_replaying import GOLDEN
 from tests.adapters.test_replaying import told as line
 from tests.eventstore.logs import stream
@@ -144,14 +146,19 @@ async def test_of_a_fork_nobody_was_sent_what_is_a_copy() -> None:
 
 
 class Counting(MemoryStore):
-    """Counts what is read of streams."""
+    """Counts what is read of streams. Whoever reads version `gives_up_at` is cancelled by its `scope`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.read = 0
+        self.read = self.gives_up_at = 0
+        self.scope = trio.CancelScope()
 
     async def read_stream(self, stream: StreamName, *, after: int = 0, limit: int | None = None) -> list[Recorded]:
         records = await super().read_stream(stream, after=after, limit=limit)
+        if any(record.version == self.gives_up_at for record in records):
+            self.gives_up_at = 0
+            self.scope.cancel()
+            await trio.lowlevel.checkpoint()
         self.read += len(records)
         return records
 
@@ -278,13 +285,35 @@ async def test_what_is_forgotten_while_it_is_played_is_not_told(erasing: Erasing
     assert all("[erased]" in text for text in found)
 
 
-async def test_what_failed_or_was_given_up_is_played_anew(erasing: Erasing) -> None:
+async def test_what_failed_is_played_anew(erasing: Erasing) -> None:
     reels = Reels(erasing, DECIDERS)
     erasing.fails = True
     with pytest.raises(StoreUnavailable):
         await reels.told(TALK, 3)
-    erasing.fails, erasing.go_on = False, trio.Event()
-    with trio.move_on_after(0.01):
-        await reels.told(TALK, 3)
-    erasing.go_on.set()
+    erasing.fails = False
     assert "words" in (await texts(reels, TALK, 4))[0]
+
+
+async def test_who_gives_up_leaves_what_was_played_to_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PIECE", 10)
+    store = Counting()
+    await talk(store, *(f"heard {n}" for n in range(3, 101)))
+    store.read, store.gives_up_at = 0, 50
+    reels = Reels(store, DECIDERS)
+    with trio.CancelScope() as store.scope:
+        await reels.told(TALK, 100)
+    assert store.scope.cancelled_caught
+    assert store.read == 40
+    assert "heard 100" in (await texts(reels, TALK, 100))[0]
+    assert store.read == 100
+
+
+async def test_who_plays_a_long_stream_lets_everybody_else_go_on(tmp_path: Path) -> None:
+    answers, is_over = list[float](), trio.Event()
+    async with open_sqlite(tmp_path / "log.db") as store:
+        await talk(store, *(f"heard {n}" for n in range(3, 5001)))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(ping_until, is_over.is_set, trio.lowlevel.checkpoint, answers, 0.002))
+            assert await Reels(store, DECIDERS).told(TALK, 5000)
+            is_over.set()
+    assert_answered_within(0.03, answers, standstill=0.5)
