@@ -416,7 +416,15 @@ test("sounds are found wherever a payload names them, and nothing else is taken 
     list: [{ digest: "b".repeat(64), size: 3, type: "audio/ogg" }, { digest: "../../x", type: "audio/ogg" }, { digest, size: 12, type: "audio/wav" }],
     picture: { digest, size: 1, media_type: "image/png" }, text: "audio/wav", none: null,
   };
-  assert.deepEqual(soundsIn(payload), [{ digest, size: 12, type: "audio/wav" }, { digest: "b".repeat(64), size: 3, type: "audio/ogg" }]);
+  assert.deepEqual(soundsIn(payload).map(({ digest: of, size, type }) => [of[0], size, type]), [["a", 12, "audio/wav"], ["b", 3, "audio/ogg"]]);
+});
+
+test("a sound that was sent in pieces is one", () => {
+  const piece = (letter, media_type, size = 10) => ({ digest: letter.repeat(64), size, media_type });
+  const [rest, wav] = ["application/octet-stream", "audio/wav"];
+  const media = [piece("0", rest), piece("a", wav), piece("b", rest), piece("c", rest), piece("d", wav), piece("e", "image/png"), piece("f", rest)];
+  const told = soundsIn({ number: 1, media }).map(({ size, parts }) => [size, parts.map(({ digest }) => digest[0]).join("")]);
+  assert.deepEqual(told, [[30, "abc"], [10, "d"]]);
 });
 
 const eventsOf = (places, lanes = places.map(() => 0)) => ({ places: Float64Array.from(places), lanes: Uint8Array.from(lanes), count: places.length });

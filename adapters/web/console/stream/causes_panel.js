@@ -47,10 +47,13 @@ function Decisions({ decisions, own }) {
 function Decision({ decision, own }) {
   const { stream, command, time, principal, events, effects, more_below: below } = decision;
   return html`
-    <p class="decision"><b>${command ? eventLabel(command.name) : "no command recorded"}</b>
+    <p class="decision"><b>${command ? label(command.name) : "no command recorded"}</b>
       <span class="muted"> · ${stream} · ${principal} · <${Time} at=${micros(time)} as="precise" /></span></p>
     <ul class="outcomes" role="list">${events.map(({ version, event }) => html`
-      <li key=${version}><a href=${streamHref(stream, version)} aria-current=${`${stream}@${version}` === own ? "true" : null}>${eventLabel(event)} <span class="muted">@${version}</span></a></li>`)}</ul>
+      <li key=${version}><a href=${streamHref(stream, version)} aria-current=${`${stream}@${version}` === own ? "true" : null}>${label(event)} <span class="muted">@${version}</span></a></li>`)}</ul>
     <${Decisions} decisions=${effects} own=${own} />
     ${below > 0 && html`<p class="muted">${count(below, "decision")} below these</p>`}`;
 }
+
+/** A stored name, `conversation.message_said/1`, without its own version, which nobody wants to know here. */
+const label = (stored) => eventLabel(stored.split("/")[0]);

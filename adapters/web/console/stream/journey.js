@@ -1,6 +1,6 @@
 // The stream the page is at and the version it looks at, as one hook: the model, the cursor, playing, the address.
 
-import { useEffect, useRef, useState } from "../ui.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "../ui.js";
 import { get, socket } from "../server.js";
 import { streamHref } from "../format.js";
 import { routeOf } from "../route.js";
@@ -16,7 +16,9 @@ const LIVE_PAUSE = 250;
 /** The model of a stream, open while the component is there. */
 export function useModel(stream) {
   const redraw = useRedraw();
-  const [model] = useState(() => new StreamModel(stream, { socket, get, changed: redraw }));
+  const [, render] = useState(0);
+  const folded = () => render((count) => count + 1); // somebody waits for it: not for the screen's next frame
+  const [model] = useState(() => new StreamModel(stream, { socket, get, changed: redraw, folded }));
   useEffect(() => {
     model.open();
     return () => model.close();
@@ -28,7 +30,7 @@ export function useModel(stream) {
 export function useJourney(model, at) {
   const last = model.version;
   const place = useRef(null);
-  const redraw = useRedraw();
+  const [, render] = useState(0);
   const [isPlaying, setPlaying] = useState(false);
   const [speed, setSpeed] = useState(1);
   const credit = useRef(0);
@@ -37,7 +39,7 @@ export function useJourney(model, at) {
   const move = (next) => {
     if (place.current === null || next === place.current) return;
     place.current = next;
-    redraw();
+    render((count) => count + 1); // at once: a step waits for no frame of the screen
   };
   const go = (to) => {
     credit.current = 0;
@@ -91,12 +93,12 @@ function useAddress(stream, cursor, at, go, last) {
 function useWishes(model, place) {
   const wished = useRef({ at: -Infinity, timer: 0 }).current;
   const cursor = place?.cursor;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (cursor === undefined) return undefined;
     const wish = () => {
       wished.at = performance.now();
-      model.records.want("cursor", cursor, cursor);
       model.states.want(...(cursor > 0 ? [cursor, cursor - 1] : [0]));
+      model.records.want("cursor", cursor, cursor);
     };
     const pause = place.isFollowing ? wished.at + LIVE_PAUSE - performance.now() : 0;
     clearTimeout(wished.timer);

@@ -8,13 +8,15 @@ import { LANES } from "./outline.js";
 const ROW = 28;
 const TALL_ROW = 46;
 const BEYOND = 8;
+/** Before it is known. */
+const ROOM = 400;
 
 /** The events of `model` with the one at `journey.cursor` chosen; `isNarrow` gives each two lines. */
 export function EventList({ model, journey, isNarrow }) {
   const { outline, records, version } = model;
   const height = isNarrow ? TALL_ROW : ROW;
   const box = useRef(null);
-  const [sight, setSight] = useState({ top: 0, room: 400 });
+  const [sight, setSight] = useState(() => ({ top: Math.max(0, journey.cursor * height - ROOM / 2), room: ROOM }));
   const rows = Math.ceil(sight.room / height);
   const first = Math.max(1, Math.floor(sight.top / height) + 1 - BEYOND);
   const until = Math.min(version, first + rows + 2 * BEYOND);
@@ -69,13 +71,14 @@ export function EventList({ model, journey, isNarrow }) {
     </div>`;
 }
 
-/** Keeps the end in sight while one is there, and else the event one has gone to. */
+/** Keeps the end in sight while one is there, and else the event one has gone to: in the middle after a long way. */
 function useScrolling(box, height, { model, journey }) {
   useLayoutEffect(() => {
     const { clientHeight: room, scrollTop: top } = box.current;
     const row = (journey.cursor - 1) * height;
     if (journey.isAtEnd || journey.leftByScrolling) return;
-    if (row < top) box.current.scrollTop = Math.max(0, row);
+    if (row < top - room || row > top + 2 * room) box.current.scrollTop = Math.max(0, row - room / 2);
+    else if (row < top) box.current.scrollTop = Math.max(0, row);
     else if (row + height > top + room) box.current.scrollTop = row + height - room;
   }, [journey.cursor, height]);
   useLayoutEffect(() => {

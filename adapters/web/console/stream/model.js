@@ -9,7 +9,8 @@ const PAGE = 200;
 /** Milliseconds after an outline that could not be read. */
 const RETRY = 2000;
 
-/** `socket` and `get` are those of server.js; `changed` is called after each change, as often as it may be. */
+/** `socket` and `get` are those of server.js; `changed` is called after each change, as often as it may be, and `folded`
+ * when a state came that was wished for. */
 export class StreamModel {
   /** "loading", "ready", "missing" (no such stream) or "failed" (`failure` says why; it tries again). */
   status = "loading";
@@ -22,7 +23,7 @@ export class StreamModel {
   #isFilling = false;
   #offs = [];
 
-  constructor(stream, { socket, get, changed = () => {}, setTimeout = globalThis.setTimeout }) {
+  constructor(stream, { socket, get, changed = () => {}, folded = changed, setTimeout = globalThis.setTimeout }) {
     this.stream = stream;
     this.socket = socket;
     this.get = get;
@@ -31,7 +32,7 @@ export class StreamModel {
     const page = (after, until) => socket.ask({ type: "page", stream, after, until: Math.min(until, this.version) });
     const state = async (at) => (await socket.ask({ type: "state", stream, at })).state;
     this.records = new Records(page, { changed: () => this.changed(), setTimeout });
-    this.states = new States(state, { changed: () => this.changed() });
+    this.states = new States(state, { changed: folded });
   }
 
   /** The version of the last event known. */

@@ -22,11 +22,11 @@ function Stream({ stream, at, roles }) {
   const model = useModel(stream);
   const journey = useJourney(model, at);
   const status = useSocketStatus(socket);
-  const kind = category(stream);
+  const [kind, id] = [category(stream), stream.slice(category(stream).length + 1)];
   return html`
     <section class="stream" aria-label="Stream">
       <header class="stream-head">
-        <h1 title=${stream}><span class="muted">${kind}</span> ${shortId(stream.slice(kind.length + 1) || stream, 48)}</h1>
+        <h1 title=${stream}>${id ? html`<span class="muted">${kind}</span> ${shortId(id, 48)}` : shortId(stream, 48)}</h1>
         ${model.status === "ready" && html`<${Extent} model=${model} />`}
       </header>
       ${status !== "open" && model.status === "ready" && html`<${Away} status=${status} model=${model} />`}
