@@ -118,7 +118,7 @@ def tamper(path: Path, event: str) -> None:
     """Change what an event says, as somebody with the file could."""
     stream, _, version = event.rpartition("@")
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP TRIGGER no_update")
+        connection.execute("DROP TRIGGER only_archived")
         changed = connection.execute(
             "UPDATE stored_events SET state = json_set(CAST(state AS TEXT), '$.added', 'later')"
             " WHERE originator_id = ? AND originator_version = ?",
