@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,7 +12,6 @@ from uuid import uuid4
 
 import structlog
 import trio
-from quart import Blueprint
 from quart_trio import QuartTrio
 
 from actors.backoff import Backoff
@@ -23,8 +21,9 @@ from adapters.auditing import keep_indexed
 from adapters.channel_mirror import keep_mirrored
 from adapters.checkpoints import checkpoints_kept
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
-from adapters.config import Auth, BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
+from adapters.config import BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
 from adapters.encryption import key_file_named, master_key
+from adapters.entrance import entrance, revealed, tls_of, warn_of_clear_text
 from adapters.gateways.assistant import assistant_performers
 from adapters.gateways.blobs import FileBlobs, MemoryBlobs, blobs_beside
 from adapters.gateways.call_tools import call_tools
@@ -40,20 +39,17 @@ from adapters.gateways.sessions import session_performers
 from adapters.gateways.transcriber import open_sphinx
 from adapters.gateways.transcription import transcribe_performer
 from adapters.gateways.transcription_api import OpenAITranscriber
-from adapters.history_routes import history_routes
+from adapters.history_routes import history_of
+from adapters.retention import Keeper, Rules, retaining
 from adapters.server.serve import serve as serve_app
-from adapters.server.tls import UnusableTLS, tls_context
 from adapters.serving import SOCKETS_SHARE, server_limits, web_settings
-from adapters.setting_values import Secret, StoreAddress
+from adapters.setting_values import StoreAddress
 from adapters.thread_updates import ThreadUpdates
-from adapters.users import BadUsers, Users
 from adapters.web.app import create_app, sockets_of
-from adapters.web.auth import Door, OpenDoor, TokenDoor
 from adapters.web.labels import labels_blueprint
 from adapters.web.lookout import noting
 from adapters.web.retell import retell_blueprint
 from adapters.web.streams import streams_blueprint
-from adapters.web.tokens import tokens_blueprint
 from core.audit import audit
 from core.call import call
 from core.channel import channel
@@ -61,7 +57,7 @@ from core.conversation import conversation
 from core.decider import AnyDecider
 from core.delivery import delivery
 from core.identifiers import Category
-from core.ports import BlobStore, Clock, EventStore, LanguageModel, StoreUnavailable, Transcriber
+from core.ports import BlobStore, EventStore, LanguageModel, StoreUnavailable, Transcriber
 from core.session import session
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite, open_sqlite_read_only
@@ -75,6 +71,9 @@ DECIDERS: Mapping[Category, AnyDecider] = {
     Category.AUDIT: audit,
     Category.DELIVERY: delivery,
 }
+
+FORGET = "callboard.forget"
+"""Where an app keeps its adapters.forgetting.Forget, in `app.extensions`."""
 
 log = structlog.get_logger("callboard")
 
@@ -193,12 +192,14 @@ def settle_interpreter() -> None:
 
 def assemble(settings: Settings, system: System, model: LanguageModel, blobs: FileBlobs | MemoryBlobs) -> QuartTrio:
     """The whole web side around a system. Raises BadSetting."""
-    door, tokens = _entrance(settings, system.clock)
-    webhook = retell_blueprint(system, _revealed(settings.retell_api_key))
+    door, tokens = entrance(settings, system.clock)
+    webhook = retell_blueprint(system, revealed(settings.retell_api_key))
     more, web = [tokens, labels_blueprint(blobs), webhook], web_settings(settings, model)
     app = create_app(system, web, deciders=DECIDERS, door=door, blobs=blobs, more=more)
-    for routes in history_routes(settings, system, blobs, sockets_of(app)):
+    history = history_of(settings, system, blobs, sockets_of(app))
+    for routes in history.routes:
         app.register_blueprint(routes)
+    app.extensions[FORGET] = history.forget
     app.register_blueprint(streams_blueprint(system, lambda: sockets_of(app).sessions("streams")))
     return app
 
@@ -215,12 +216,12 @@ async def serve(
 ) -> None:
     """The whole server, until `shutdown`. Starts with its URLs. Raises StoreUnavailable, BadSetting."""
     settle_interpreter()
-    model, tls, blobs = language_model(settings), _tls(settings), blob_store(settings.store)
+    model, tls, blobs = language_model(settings), tls_of(settings), blob_store(settings.store)
     warn_of_clear_text(settings)
     async with open_callboard(settings, model, blobs) as system:
         app = assemble(settings, system, model, blobs)
         sockets, binds = sockets_of(app), [str(bind) for bind in settings.bind]
-        async with noting(sockets, settings.seen_interval):
+        async with noting(sockets, settings.seen_interval), retaining(_keeper(settings, system, app)):
             try:
                 await serve_app(
                     app,
@@ -238,43 +239,9 @@ async def serve(
                 raise BadSetting((reason,)) from fault
 
 
-def warn_of_clear_text(settings: Settings) -> None:
-    """One record where others may listen in on the way, unless there is a proxy, which nobody can see from here."""
-    exposed = [str(bind) for bind in settings.bind if not bind.is_loopback]
-    if exposed and settings.tls_cert is None:
-        log.warning(
-            "tokens and passwords travel in clear unless a proxy encrypts; "
-            "set CALLBOARD_TLS_CERT and CALLBOARD_TLS_KEY, or let a proxy do it",
-            bind=exposed,
-        )
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None or settings.tls_key is None:
+def _keeper(settings: Settings, system: System, app: QuartTrio) -> Keeper | None:
+    """Who follows the rules of retention, where there are any."""
+    rules, store, path = Rules(settings.archive_after, settings.forget_after), system.store, settings.store.path
+    if rules == Rules() or path is None or not isinstance(store, SQLiteStore):
         return None
-    try:
-        return tls_context(settings.tls_cert, settings.tls_key)
-    except UnusableTLS as fault:
-        setting = "CALLBOARD_TLS_CERT" if fault.path == settings.tls_cert else "CALLBOARD_TLS_KEY"
-        raise BadSetting((f"{setting}: {fault}",)) from None
-
-
-def _revealed(secret: Secret | None) -> str | None:
-    return None if secret is None else secret.reveal()
-
-
-def _entrance(settings: Settings, clock: Clock) -> tuple[Door, Blueprint]:
-    """Who decides who comes in, and the routes where tokens are had. Raises BadSetting."""
-    users = None if settings.users is None else Users(settings.users)
-    try:
-        if users is not None:
-            users.read()  # a file that cannot be used is better noticed now than at the first log-in
-    except BadUsers as fault:
-        raise BadSetting((f"CALLBOARD_USERS: {fault}",)) from None
-    secret = _revealed(settings.jwt_secret)
-    try:
-        door = TokenDoor(secret) if settings.auth is Auth.JWT and secret is not None else OpenDoor()
-        tokens = tokens_blueprint(secret, users, clock, test_endpoints=settings.test_endpoints)
-    except ValueError as fault:
-        raise BadSetting((f"CALLBOARD_JWT_SECRET: {fault}; write the output of `openssl rand -hex 32`",)) from None
-    return door, tokens
+    return Keeper(rules, system, store, path, DECIDERS, app.extensions[FORGET])

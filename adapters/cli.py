@@ -23,6 +23,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from adapters import history, logs
+from adapters.cli_archive import archive
 from adapters.cli_ask import NotAsked, ask
 from adapters.cli_audit import audit_app
 from adapters.cli_check import check
@@ -242,6 +243,7 @@ app.command()(check)
 app.command()(fork)
 app.command()(compare)
 app.command()(forget)
+app.command()(archive)
 app.command()(backup)
 app.command()(restore)
 

@@ -66,6 +66,8 @@ class Settings:
     checkpoint_seconds: float
     signing_key: Path | None
     encryption_key: Path | None
+    archive_after: float
+    forget_after: float
     auth: Auth
     jwt_secret: Secret | None
     users: Path | None
@@ -164,6 +166,10 @@ SETTINGS: tuple[Setting, ...] = (
             "File of the key that signs checkpoints (`callboard proof key new FILE`).", "not set: they are unsigned"),
     Setting("CALLBOARD_ENCRYPTION_KEY", None, values.parse_path,
             "File of the key that seals what people say (`callboard keys new FILE`).", "not set: it stands in clear"),
+    Setting("CALLBOARD_ARCHIVE_AFTER", "0", values.parse_days,
+            "Days after which the texts of an ended stream go to an archive beside the log; 0 for never."),
+    Setting("CALLBOARD_FORGET_AFTER", "0", values.parse_days,
+            "Days after the last word of a data subject until it is forgotten (`callboard forget`); 0 for never."),
     Setting("CALLBOARD_AUTH", "none", values.choice_of(Auth), "none (loopback only) or jwt."),
     Setting("CALLBOARD_JWT_SECRET", None, values.parse_signing_secret,
             "Key of the HS256 tokens, 32 bytes or more.", "not set"),
@@ -304,6 +310,12 @@ def _contradictions(found: Mapping[str, Any]) -> Iterator[tuple[set[str], str]]:
     if found["encryption_key"] is not None and found["store"].path is None:
         complaint = "CALLBOARD_ENCRYPTION_KEY: a log in memory is not sealed; write CALLBOARD_STORE=sqlite:///PATH too"
         yield {"encryption_key", "store"}, complaint
+    if found["forget_after"] and found["encryption_key"] is None:
+        complaint = "CALLBOARD_FORGET_AFTER: only what is sealed can be forgotten; write CALLBOARD_ENCRYPTION_KEY too"
+        yield {"forget_after", "encryption_key"}, complaint
+    if found["archive_after"] and found["store"].path is None:
+        complaint = "CALLBOARD_ARCHIVE_AFTER: a log in memory has no archives; write CALLBOARD_STORE=sqlite:///PATH too"
+        yield {"archive_after", "store"}, complaint
     exposed = ", ".join(str(bind) for bind in found["bind"] if not bind.is_loopback)
     if found["auth"] is Auth.NONE and exposed and not found["insecure"]:
         wanted = "write jwt, or CALLBOARD_INSECURE=yes behind a proxy that checks who comes"

@@ -22,6 +22,7 @@ from core.audit import RecordForgetting, SubjectForgotten
 from core.identifiers import StreamName
 from core.messages import Decision, Stamp
 from core.ports import EventStore, StoreUnavailable
+from eventstore.archives import explained
 from eventstore.codec import Undecodable
 from eventstore.erasure import Remains, remains
 from eventstore.index import Index
@@ -63,6 +64,10 @@ class Forgotten(Struct, frozen=True):
 
 Record = Callable[[RecordForgetting], Awaitable[None]]
 StartOver = Callable[[Collection[StreamName]], Awaitable[None]]
+
+
+Forget = Callable[[str, Record], Awaitable[Forgotten]]
+"""Forgets whom somebody means, and says what was done; memory is seen to."""
 
 
 class Forgetting:
@@ -110,7 +115,7 @@ async def _looked_for(path: Path, vault: Vault, subject: str) -> Remains:
     try:
         return await trio.to_thread.run_sync(remains, path, vault, subject)
     except (sqlite3.Error, Undecodable) as fault:
-        raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
+        raise StoreUnavailable(f"the log cannot be read: {explained(fault)}") from fault
 
 
 def recorded_by(system: System, stamp: Stamp) -> Record:
@@ -132,6 +137,17 @@ def recorded_in(store: EventStore, stamp: Stamp) -> Record:
         await store.append(stream, [Decision(stamp, command, (event,))], expected_version=len(recorded))
 
     return record
+
+
+def in_memory(system: System, *shown: Callable[[Collection[StreamName]], None]) -> StartOver:
+    """What a server has made of streams in memory: its actors, and what was kept of what it has `shown`."""
+
+    async def start_over(streams: Collection[StreamName]) -> None:
+        for forget in shown:
+            forget(streams)
+        await system.start_over(streams)
+
+    return start_over
 
 
 async def nothing_in_memory(streams: Collection[StreamName]) -> None:

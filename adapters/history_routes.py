@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Protocol
 
+from msgspec import Struct
 from quart import Blueprint
 
 from actors.system import System
 from adapters.auditing import audit_log
 from adapters.config import Settings
-from adapters.forgetting import Forgetting, Removable
+from adapters.forgetting import Forget, Forgetting, Removable, in_memory
 from adapters.reels import Reels
 from adapters.seen import runs_of
 from adapters.web.audit import audit_blueprint
@@ -27,7 +28,6 @@ from adapters.web.outlines import outlines_blueprint
 from adapters.web.proofs import proofs_blueprint
 from adapters.web.sockets import Sockets
 from adapters.web.verification import verification_blueprint
-from core.identifiers import StreamName
 from core.ports import BlobStore
 
 
@@ -35,24 +35,31 @@ class Blobs(BlobStore, Removable, Protocol):
     """Bytes that are kept, until they are forgotten."""
 
 
-def history_routes(settings: Settings, system: System, blobs: Blobs, sockets: Sockets) -> Iterator[Blueprint]:
-    """All of them, over a system whose clients come by `sockets`."""
+class History(Struct, frozen=True):
+    """The routes, and what forgets a data subject with all that they keep of it in memory."""
+
+    routes: tuple[Blueprint, ...]
+    forget: Forget
+
+
+def history_of(settings: Settings, system: System, blobs: Blobs, sockets: Sockets) -> History:
+    """Over a system whose clients come by `sockets`."""
     path, store, reels = settings.store.path, system.store, Reels(system.store, sockets.deciders)
-
-    def forget_shown(streams: Collection[StreamName]) -> None:
-        sockets.recollection.forget(streams)
-        reels.forget(streams)
-
-    yield audit_blueprint(system, audit_log(path, store))
-    yield connections_blueprint(system, runs_of(audit_log(path, store), system.boot))
-    yield causes_blueprint(system, audit_log(path, store))
-    yield audit_export_blueprint(system, None if path is None else Place(path, settings.encryption_key))
-    yield proofs_blueprint(system, path)
-    yield verification_blueprint(system, path)
-    yield audit_blobs_blueprint(system, blobs)
-    yield outlines_blueprint(system)
-    yield frames_blueprint(system, reels)
-    yield forgetting_blueprint(system, Forgetting(store, path, blobs), forget_shown)
-    yield forks_blueprint(system)
-    yield console_board_blueprint(system, sockets, settings.auth)
-    yield console_commands_blueprint(system)
+    start_over = in_memory(system, sockets.recollection.forget, reels.forget)
+    forget = partial(Forgetting(store, path, blobs).forget, start_over=start_over)
+    routes = (
+        audit_blueprint(system, audit_log(path, store)),
+        connections_blueprint(system, runs_of(audit_log(path, store), system.boot)),
+        causes_blueprint(system, audit_log(path, store)),
+        audit_export_blueprint(system, None if path is None else Place(path, settings.encryption_key)),
+        proofs_blueprint(system, path),
+        verification_blueprint(system, path),
+        audit_blobs_blueprint(system, blobs),
+        outlines_blueprint(system),
+        frames_blueprint(system, reels),
+        forgetting_blueprint(system, forget),
+        forks_blueprint(system),
+        console_board_blueprint(system, sockets, settings.auth),
+        console_commands_blueprint(system),
+    )
+    return History(routes, forget)

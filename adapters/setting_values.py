@@ -145,6 +145,11 @@ def parse_pause(text: str) -> float:
     return _parse_number(text, "a duration; write seconds, 0 or more, for instance 0.05", lambda seconds: seconds >= 0)
 
 
+def parse_days(text: str) -> float:
+    """So many days; 0 for never."""
+    return _parse_number(text, "a number of days; write 30, 0.5, or 0 for never", lambda days: days >= 0)
+
+
 def parse_rate(text: str) -> float:
     """So many a second, above 0."""
     return _parse_number(text, "a rate; write a number above 0", lambda rate: rate > 0)

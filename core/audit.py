@@ -1,4 +1,5 @@
-"""What is done with the log itself: who looked into it, and whose text was forgotten, is in the log too.
+"""What is done with the log itself: who looked into it, whose text was forgotten, and what was
+archived, is in the log too.
 
 One stream holds a day, `audit-<day in UTC>`. Who it was, and by which connection, is in the stamp.
 
@@ -37,7 +38,17 @@ class RecordForgetting(Struct, frozen=True):
     blobs: int
 
 
-Command = NoteAccess | RecordForgetting
+class RecordArchive(Struct, frozen=True):
+    """Texts of ended streams are about to leave the log for a file, which has this digest."""
+
+    archive: str
+    sha256: str
+    bytes: int
+    events: int
+    streams: int
+
+
+Command = NoteAccess | RecordForgetting | RecordArchive
 
 
 # --- events -----------------------------------------------------------------------------------------------------
@@ -61,7 +72,18 @@ class SubjectForgotten(Struct, frozen=True):
     blobs: int
 
 
-Event = Accessed | SubjectForgotten
+class StreamsArchived(Struct, frozen=True):
+    """The texts of so many `events` in so many `streams` are in an archive, a file of so many `bytes` with this SHA-256
+    in hex."""
+
+    archive: str
+    sha256: str
+    bytes: int
+    events: int
+    streams: int
+
+
+Event = Accessed | SubjectForgotten | StreamsArchived
 
 
 # --- state ------------------------------------------------------------------------------------------------------
@@ -72,6 +94,7 @@ class Deeds(Struct, frozen=True, gc=False):
 
     accesses: int = 0
     forgotten: int = 0
+    archived: int = 0
 
 
 # --- decide -----------------------------------------------------------------------------------------------------
@@ -84,6 +107,8 @@ def decide(state: Deeds, command: Command) -> tuple[Event, ...]:  # noqa: ARG001
             return (Accessed(way, question, entries, head),)
         case RecordForgetting(subject, key_ids, streams, blobs):
             return (SubjectForgotten(subject, key_ids, streams, blobs),)
+        case RecordArchive(archive, sha256, bytes, events, streams):
+            return (StreamsArchived(archive, sha256, bytes, events, streams),)
         case _:
             assert_never(command)
 
@@ -98,6 +123,8 @@ def evolve(state: Deeds, event: Event) -> Deeds:
             return replace(state, accesses=state.accesses + 1)
         case SubjectForgotten():
             return replace(state, forgotten=state.forgotten + 1)
+        case StreamsArchived():
+            return replace(state, archived=state.archived + 1)
         case _:
             assert_never(event)
 

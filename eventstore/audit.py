@@ -20,6 +20,7 @@ from msgspec import Struct, structs
 
 from core.ports import StoreUnavailable
 from eventstore import searching
+from eventstore.archives import explained, teach
 from eventstore.codec import Undecodable
 from eventstore.cursors import Place, cursor_at, place_of
 from eventstore.index import Opener, as_text
@@ -178,7 +179,7 @@ class AuditLog:
         except (sqlite3.Error, Undecodable) as fault:
             if getattr(fault, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 raise TooBroad("too broad: ask for less, or for words that are not so common") from None
-            raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
+            raise StoreUnavailable(f"the log cannot be read: {explained(fault)}") from fault
 
     def _look(self, seconds: float, look: Callable[..., T], *args: Any) -> T:
         """Log and index as they are at one moment: whoever makes the index anew is not in between."""
@@ -209,6 +210,7 @@ class AuditLog:
 
     def _connect(self) -> Reader:
         connection = sqlite3.connect(reading_uri(self._path), uri=True, check_same_thread=False, isolation_level=None)
+        teach(connection, self._path)
         connection.text_factory = lambda text: text.decode(errors="replace")
         connection.create_function("says", 6, self._says)
         index = _identity(self._path)

@@ -3,6 +3,7 @@
     log.db                    the log, a plain SQLite file: every command that reads a log reads it
     log.db-blobs/             the bytes that events name by their digests
     log.db-checkpoints.jsonl  the checkpoints, if there are any
+    log.db-archive-….jsonl.gz  the texts of ended streams that have left the log
     log.db-keys               the keys of sealed text, if they were asked for
     manifest.json             a Manifest
 

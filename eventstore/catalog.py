@@ -80,6 +80,7 @@ EVENTS: dict[str, type] = {
     "channel.published/1": channel.Published,
     "audit.accessed/1": audit.Accessed,
     "audit.subject_forgotten/1": audit.SubjectForgotten,
+    "audit.streams_archived/1": audit.StreamsArchived,
     "delivery.noted/1": delivery.Noted,
 }
 
@@ -149,5 +150,6 @@ COMMANDS: dict[str, type] = {
     "channel.publish/1": channel.Publish,
     "audit.note_access/1": audit.NoteAccess,
     "audit.record_forgetting/1": audit.RecordForgetting,
+    "audit.record_archive/1": audit.RecordArchive,
     "delivery.note/1": delivery.NoteDelivery,
 }

@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from core.identifiers import StreamName
+from eventstore.archives import COMMAND, STATE, explained
 from eventstore.codec import Undecodable, UnknownName, commands, events
 from eventstore.recorder import TABLE
 from eventstore.sealing import Opener
@@ -50,7 +51,7 @@ def decisions(
 
     From the first one on of which anything was forgotten there are no commands: they cannot be decided again.
     """
-    query = f"SELECT topic, state, command, originator_version FROM {TABLE} WHERE originator_id = ? "
+    query = f"SELECT topic, {STATE}, {COMMAND}, originator_version FROM {TABLE} WHERE originator_id = ? "
     command, recorded, reached, forgotten = None, list[Any](), 0, False
     try:
         for name, state, said, version in connection.execute(query + "ORDER BY originator_version", (stream,)):
@@ -67,8 +68,8 @@ def decisions(
             elif said is not None:
                 command = _decoded(said)
             recorded.append(events.decode(name, state))
-    except (UnknownName, Undecodable) as reason:
-        raise Unreadable(f"{StreamName(stream)}@{reached}: {reason}") from reason
+    except (UnknownName, Undecodable, sqlite3.OperationalError) as reason:
+        raise Unreadable(f"{StreamName(stream)}@{reached}: {explained(reason)}") from reason
     if recorded:
         yield command, tuple(recorded)
 

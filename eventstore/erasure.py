@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from core.identifiers import StreamName
+from eventstore.archives import COMMAND, STATE, teach
 from eventstore.index import as_text
 from eventstore.personal import FORKED, NAMES_BLOBS, OWNERS, SHARED
 from eventstore.recorder import TABLE
@@ -23,9 +24,9 @@ from eventstore.uris import reading_uri
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
-_FIRST = f"SELECT topic, state, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
-_FORKS = f"SELECT originator_id FROM {TABLE} WHERE topic IN (?, ?) AND JSON_EXTRACT(state, '$.source') = ?"
-_ROWS = f"SELECT originator_id, originator_version, topic, state, command FROM {TABLE} WHERE "
+_FIRST = f"SELECT topic, {STATE}, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
+_FORKS = f"SELECT originator_id FROM {TABLE} WHERE topic IN (?, ?) AND JSON_EXTRACT({STATE}, '$.source') = ?"
+_ROWS = f"SELECT originator_id, originator_version, topic, {STATE}, {COMMAND} FROM {TABLE} WHERE "
 
 
 class Remains(Struct, frozen=True):
@@ -44,7 +45,7 @@ class Remains(Struct, frozen=True):
 
 def remains(path: Path, vault: Vault, subject: str) -> Remains:
     """What there is of the subject in the log at `path` and its keys. Raises sqlite3.Error, Undecodable."""
-    with closing(sqlite3.connect(reading_uri(path), uri=True)) as connection:
+    with closing(teach(sqlite3.connect(reading_uri(path), uri=True), path)) as connection:
         streams = tuple(sorted(_streams(connection, subject)))
         subjects = {subject, *(STREAM + stream for stream in streams if subject.startswith(STREAM))}
         blobs, in_clear = _looked_through(connection, vault, streams)
@@ -75,7 +76,7 @@ def _candidates(connection: sqlite3.Connection, subject: str) -> Iterator[str]:
     person = subject.removeprefix(PERSON)
     query = f"SELECT originator_id FROM {TABLE} WHERE principal = ? AND originator_version = 1"
     yield from (stream for (stream,) in connection.execute(query, (person,)))
-    query = f"SELECT originator_id FROM {TABLE} WHERE topic = ? AND JSON_EXTRACT(state, ?) = ?"
+    query = f"SELECT originator_id FROM {TABLE} WHERE topic = ? AND JSON_EXTRACT({STATE}, ?) = ?"
     for name, field in OWNERS.items():
         yield from (stream for (stream,) in connection.execute(query, (name, f"$.{field}", person)))
 

@@ -21,6 +21,7 @@ import trio
 
 from core.ports import StoreUnavailable
 from eventstore import index_reading
+from eventstore.archives import command_of, explained, state_of, teach
 from eventstore.index_reading import index_path, known_level
 from eventstore.recorder import IDENTITY, TABLE
 from eventstore.uris import reading_uri, uri
@@ -131,14 +132,14 @@ class Index:
         try:
             return self._attempt(work)
         except sqlite3.OperationalError as fault:
-            raise StoreUnavailable(f"the index {self.path} cannot be written: {fault}") from fault
+            raise StoreUnavailable(f"the index {self.path} cannot be written: {explained(fault)}") from fault
         except sqlite3.DatabaseError:  # it is no database any more
             pass
         try:
             self._delete()
             return self._attempt(work)
         except (sqlite3.Error, OSError) as fault:
-            raise StoreUnavailable(f"the index {self.path} cannot be written: {fault}") from fault
+            raise StoreUnavailable(f"the index {self.path} cannot be written: {explained(fault)}") from fault
 
     def _attempt(self, work: Callable[[sqlite3.Connection], int]) -> int:
         with closing(self._connect()) as connection:
@@ -146,7 +147,7 @@ class Index:
 
     def _connect(self) -> sqlite3.Connection:
         address = uri(self.path, "rwc")
-        connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE)
+        connection = teach(sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE), self._log)
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -32768"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("ATTACH ? AS log", (reading_uri(self._log),))
@@ -199,10 +200,10 @@ class Index:
         connection.execute(f"INSERT INTO level VALUES (COALESCE(({identity}), ''), 0, NULL)")
 
     def _take(self, connection: sqlite3.Connection, after: int, last: int) -> None:
-        state, command = "e.state", "e.command"
+        state, command = state_of("e."), command_of("e.")
         if self._opener is not None:
-            state = "opened_event(e.originator_id, e.originator_version, e.topic, e.state)"
-            command = "opened_command(e.originator_id, e.originator_version, e.command)"
+            state = f"opened_event(e.originator_id, e.originator_version, e.topic, {state})"
+            command = f"opened_command(e.originator_id, e.originator_version, {command})"
         chosen = f"FROM log.{TABLE} AS e WHERE e.rowid > ? AND e.rowid <= ?"
         text = f"{_strings('state', '$')} || CHAR(10) || {_strings('command', '$.body')}"
         rows = (

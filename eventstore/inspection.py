@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from eventstore.archives import STATE, explained, teach, text_of
 from eventstore.backups import NotKept, Tell
 from eventstore.chain import COLUMNS, Verification
 from eventstore.recorder import IDENTITY, TABLE
@@ -19,7 +20,9 @@ from eventstore.uris import uri
 ROWS = 2_000
 """Rows looked at between two tellings how far it is."""
 
-_ROW = ", ".join(f"CAST({name} AS BLOB)" if name in ("state", "command") else name for name in (*COLUMNS, "hash"))
+_ROW = ", ".join(
+    f"CAST({text_of(name)} AS BLOB)" if name in ("state", "command") else name for name in (*COLUMNS, "hash")
+)
 _MEDIA = re.compile(r'"digest":"([0-9a-f]{64})"')
 _LABELS = re.compile(r"/(?:labels|qr)/([0-9a-f]{64})\.(?:pdf|png)")
 BLOBS_OF = {
@@ -40,13 +43,19 @@ class Inspected(Struct, frozen=True):
     blobs: frozenset[str]
 
 
-def inspect(path: Path, tell: Tell) -> Inspected:
-    """Look through a log that nobody writes to. Raises NotKept where it is not whole."""
+def inspect(path: Path, tell: Tell, home: Path | None = None) -> Inspected:
+    """Look through a log that nobody writes to. Raises NotKept where it is not whole.
+
+    Its archives are beside it, or beside its `home` where it is yet to get that name.
+    """
     try:
-        with closing(sqlite3.connect(f"{uri(path, 'ro')}&immutable=1", uri=True)) as log, _giving_way():
+        with (
+            closing(teach(sqlite3.connect(f"{uri(path, 'ro')}&immutable=1", uri=True), home or path)) as log,
+            _giving_way(),
+        ):
             return _inspected(log, tell)
     except (sqlite3.Error, TypeError, UnicodeDecodeError) as fault:
-        raise NotKept(f"the copy of the log is damaged: {fault}") from fault
+        raise NotKept(f"the copy of the log is damaged: {explained(fault)}") from fault
 
 
 @contextmanager
@@ -86,5 +95,5 @@ def _verified(log: sqlite3.Connection, tell: Tell) -> Verification:
 
 def _named_blobs(log: sqlite3.Connection) -> Iterator[str]:
     for name, pattern in BLOBS_OF.items():
-        for (state,) in log.execute(f"SELECT state FROM {TABLE} WHERE topic = ?", (name,)):
+        for (state,) in log.execute(f"SELECT {STATE} FROM {TABLE} WHERE topic = ?", (name,)):
             yield from pattern.findall(state)

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import json
 
 from eventstore import durable
+from eventstore.archives import archives_beside
 from eventstore.backups import (
     BLOBS,
     CHECKPOINTS,
@@ -45,6 +46,7 @@ def back_up(log: Path, folder: Path, *, version: str, with_keys: bool = False, t
         copy = place / LOG
         _copy_checkpoints(beside(log, CHECKPOINTS), beside(copy, CHECKPOINTS))  # before the log: none is ahead of it
         copy_database(log, copy, tell)
+        _copy_archives(log, copy, tell)  # behind the log: what it names is there, and stays
         if with_keys and beside(log, KEYS).exists():
             copy_database(beside(log, KEYS), beside(copy, KEYS))
             beside(copy, KEYS).chmod(0o600)
@@ -122,6 +124,13 @@ def _copy_checkpoints(source: Path, target: Path) -> None:
     if source.exists():
         whole = source.read_bytes().rpartition(b"\n")
         durable.write(target, b"".join(whole[:2]))
+
+
+def _copy_archives(log: Path, copy: Path, tell: Tell) -> None:
+    found = archives_beside(log)
+    for number, path in enumerate(found, start=1):
+        tell("copying archives", number, len(found))
+        durable.copy(path, beside(copy, path.name.removeprefix(log.name)))
 
 
 def _copy_blobs(source: Path, target: Path, tell: Tell) -> dict[str, int]:

@@ -97,6 +97,12 @@ class KeyRing:
             query = "SELECT id FROM keys WHERE subject = ? ORDER BY generation"
             return tuple(id for (id,) in ring.execute(query, (subject,)))
 
+    def subjects(self) -> list[str]:
+        """Everybody who has a key, but what is derived."""
+        with self._open() as ring:
+            query = "SELECT DISTINCT subject FROM keys WHERE subject <> ? ORDER BY subject"
+            return [subject for (subject,) in ring.execute(query, (DERIVED,))]
+
     def destroy(self, key_ids: Iterable[str]) -> None:
         """Destroy these keys, and with them the one of all that is derived. What is destroyed already stays so.
 

@@ -85,6 +85,7 @@ IMPERSONAL_EVENTS = frozenset(
         "channel.opened/1",
         "audit.accessed/1",
         "audit.subject_forgotten/1",
+        "audit.streams_archived/1",
         "delivery.noted/1",
     }
 )
@@ -160,6 +161,7 @@ IMPERSONAL_COMMANDS = frozenset(
         "call.end/1",
         "audit.note_access/1",
         "audit.record_forgetting/1",
+        "audit.record_archive/1",
         "delivery.note/1",
     }
 )

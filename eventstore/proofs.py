@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from eventstore import merkle
+from eventstore.archives import COMMAND, STATE, text_of
 from eventstore.chain import COLUMNS, GENESIS, Row
 from eventstore.checkpoints import Checkpoint
 from eventstore.merkle import TILE
@@ -36,7 +37,7 @@ Select = Callable[[str, tuple[Any, ...]], list[Any]]
 
 _HASHES = f"SELECT hash FROM {TABLE} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
 _EVENT = re.compile(r"(?P<stream>.+)@(?P<version>[0-9]{1,18})|(?P<position>[0-9]{1,18})")
-_COLUMNS = ", ".join(f"CAST({name} AS BLOB)" if name in ("state", "command") else name for name in COLUMNS)
+_COLUMNS = ", ".join(f"CAST({text_of(name)} AS BLOB)" if name in ("state", "command") else name for name in COLUMNS)
 
 
 ASK = "`callboard verify` tells what was changed"
@@ -88,7 +89,7 @@ def position_of(select: Select, event: str) -> int:
 
 def stored_texts(select: Select, positions: Sequence[int]) -> dict[int, tuple[str, str | None]]:
     """The payload and the command of each of these events, as they are in the log."""
-    query = f"SELECT rowid, state, command FROM {TABLE} WHERE rowid BETWEEN ? AND ?"
+    query = f"SELECT rowid, {STATE}, {COMMAND} FROM {TABLE} WHERE rowid BETWEEN ? AND ?"
     return {row[0]: row[1:] for first, last in runs(positions) for row in select(query, (first, last))}
 
 

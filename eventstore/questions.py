@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from core.decider import CommandRejected
+from eventstore.archives import command_of, state_of
 from eventstore.codec import events
 from eventstore.recorder import TABLE
 
@@ -160,7 +161,10 @@ def conditions(filters: Filters) -> Iterator[tuple[str, Select]]:
     if filters.text is not None:
         yield (
             "text",
-            Select("says(?, e.originator_id, e.originator_version, e.topic, e.state, e.command)", (filters.text,)),
+            Select(
+                f"says(?, e.originator_id, e.originator_version, e.topic, {state_of('e.')}, {command_of('e.')})",
+                (filters.text,),
+            ),
         )
 
 

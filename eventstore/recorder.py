@@ -22,12 +22,18 @@ from eventsourcing.sqlite import (
     SQLiteProcessRecorder,
 )
 
+from eventstore.archives import STATE, STUB, Archives, path_in, teach
 from eventstore.chain import COLUMNS, GENESIS, Row, link
 
 __all__ = ["IntegrityError", "LogDatastore", "LogRecorder", "PersistenceError", "SQLiteConnection", "SQLiteCursor"]
 
 TABLE = "stored_events"
 IDENTITY = "log_identity"
+
+_SAME = " AND ".join(f"NEW.{name} IS OLD.{name}" for name in (*COLUMNS, "hash") if name not in ("state", "command"))
+_IS_ARCHIVED = f"""{_SAME} AND SUBSTR(NEW.state, 1, 12) = '{STUB}' AND SUBSTR(OLD.state, 1, 12) <> '{STUB}'
+        AND NEW.command IS IIF(OLD.command IS NULL, NULL, NEW.state)
+        AND EXISTS (SELECT 1 FROM archives WHERE name = SUBSTR(NEW.state, 14, INSTR(NEW.state, '@') - 14))"""
 
 SCHEMA = (
     f"""CREATE TABLE IF NOT EXISTS {TABLE} (
@@ -52,7 +58,15 @@ SCHEMA = (
     f"CREATE INDEX IF NOT EXISTS by_correlation ON {TABLE} (correlation_id)",
     f"CREATE INDEX IF NOT EXISTS by_principal ON {TABLE} (principal)",
     f"CREATE INDEX IF NOT EXISTS by_time ON {TABLE} (recorded_at)",
-    f"""CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON {TABLE}
+    # Texts may make room for the place in an archive where they are, and nothing else may change.
+    "CREATE TABLE IF NOT EXISTS archives (name TEXT PRIMARY KEY, note TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TRIGGER IF NOT EXISTS no_archive_update BEFORE UPDATE ON archives
+        BEGIN SELECT RAISE(ABORT, 'archives are for ever'); END""",
+    """CREATE TRIGGER IF NOT EXISTS no_archive_delete BEFORE DELETE ON archives
+        BEGIN SELECT RAISE(ABORT, 'archives are for ever'); END""",
+    "DROP TRIGGER IF EXISTS no_update",
+    f"""CREATE TRIGGER IF NOT EXISTS only_archived BEFORE UPDATE ON {TABLE}
+        WHEN NOT ({_IS_ARCHIVED})
         BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
     f"""CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON {TABLE}
         BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
@@ -95,6 +109,7 @@ class LogConnectionPool(SQLiteConnectionPool):
         except sqlite3.Error as error:
             raise InterfaceError(error) from error
         opened.row_factory = sqlite3.Row
+        teach(opened, path_in(self.db_name))
         connection = SQLiteConnection(opened, self.max_age)
         cursor = connection.cursor()
         if "mode=ro" not in self.db_name:
@@ -135,7 +150,7 @@ class LogRecorder(SQLiteProcessRecorder):
             f"INSERT INTO {TABLE} VALUES {', '.join([f'({marks})'] * rows)}" for rows in range(ROWS_AT_ONCE + 1)
         ]
         self.select_events_statement = (
-            "SELECT originator_id, originator_version, topic, CAST(state AS BLOB) AS state "
+            f"SELECT originator_id, originator_version, topic, CAST({STATE} AS BLOB) AS state "
             f"FROM {TABLE} WHERE originator_id=? "
         )
 
@@ -194,8 +209,11 @@ class LogRecorder(SQLiteProcessRecorder):
 
     def select_notifications(self, *args: Any, **kwargs: Any) -> Any:
         notifications = super().select_notifications(*args, **kwargs)
+        archives = Archives(path_in(self.datastore.pool.db_name))
         for notification in notifications:
             state: Any = notification.state  # readable text in the table, bytes to the library
+            if state.startswith(STUB):
+                state = archives.state(state, notification.id)
             object.__setattr__(notification, "state", state.encode())
         return notifications
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from eventstore import durable
+from eventstore.archives import ARCHIVE, archives_beside
 from eventstore.backups import (
     BLOBS,
     CHECKPOINTS,
@@ -68,7 +69,8 @@ def _restored(folder: Path, manifest: Manifest, place: Path, path: Path, tell: T
     _remove(place)
     tell("copying", 0, 1)
     expect(folder, LOG, _copied(source, place), manifest.files[LOG])
-    expect_log(folder, inspect(place, tell), manifest)
+    _restore_archives(folder, manifest, path, tell)
+    expect_log(folder, inspect(place, tell, path), manifest)
     _restore_blobs(folder, manifest, beside(path, BLOBS), tell)
     epoch = _renewed(place, manifest)
     keys = _restore_keys(folder, manifest, beside(path, KEYS)) or ("missing" if _is_sealed(place) else "")
@@ -83,12 +85,21 @@ def _refuse_to_overwrite(folder: Path, path: Path) -> None:
     """What SQLite left of another log would be taken for this one's, and its checkpoints say how far it had come."""
     leftovers = (beside(path, suffix) for suffix in ("-wal", "-journal"))
     found = [path] if path.exists() else [each for each in leftovers if each.exists() and each.stat().st_size]
+    found += _other_archives(folder, path)
     checkpoints, ours = beside(path, CHECKPOINTS), beside(folder / LOG, CHECKPOINTS)
     if checkpoints.exists() and not (ours.exists() and ours.read_bytes() == checkpoints.read_bytes()):
         found.append(checkpoints)
     if found:
         names = ", ".join(each.name for each in found)
         raise NotKept(f"there is already {names} in {path.parent}; move it away, or name another --store")
+
+
+def _other_archives(folder: Path, path: Path) -> list[Path]:
+    """Of another log: what is in them is to be found nowhere else."""
+    ours = {beside(path, each.name.removeprefix(LOG)): each for each in archives_beside(folder / LOG)}
+    others = (each for each in archives_beside(path) if each not in ours)
+    differing = (each for each in ours if each.exists() and durable.measure(each) != durable.measure(ours[each]))
+    return [*others, *differing]
 
 
 def _copied(source: Path, target: Path, mode: int = 0o644) -> durable.Kept | None:
@@ -113,6 +124,17 @@ def _restore_blobs(folder: Path, manifest: Manifest, target: Path, tell: Tell) -
     expect_blobs(folder, whole, manifest)
     if listed:
         durable.sync(target)
+
+
+def _restore_archives(folder: Path, manifest: Manifest, path: Path, tell: Tell) -> None:
+    """As with blobs: those that are whole already are left as they are."""
+    found = [name for name in manifest.files if name.startswith(f"{LOG}{ARCHIVE}")]
+    for number, name in enumerate(found, start=1):
+        tell("copying archives", number, len(found))
+        suffix = name.removeprefix(LOG)
+        target = beside(path, suffix)
+        if not (target.exists() and durable.measure(target) == manifest.files[name]):
+            _put(folder, manifest, suffix, target)
 
 
 def _restore_keys(folder: Path, manifest: Manifest, target: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from eventstore.archives import text_of
 from eventstore.chain import COLUMNS
 from eventstore.index_reading import ByIndex, stretches, tags_asked, times
 from eventstore.questions import ByPosition, Filters, Select, Source, Span, conditions, sources
@@ -30,7 +31,9 @@ SLICE = 250_000
 WHILE = 0.02
 """Seconds after which a page begins with no further part of the log."""
 
-_ROW = ", ".join(f"CAST(e.{name} AS TEXT)" if name in ("state", "command") else f"e.{name}" for name in COLUMNS)
+_ROW = ", ".join(
+    f"CAST({text_of(name, 'e.')} AS TEXT)" if name in ("state", "command") else f"e.{name}" for name in COLUMNS
+)
 ROW = f"{_ROW}, LOWER(HEX(e.hash))"
 
 

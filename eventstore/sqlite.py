@@ -12,6 +12,7 @@ import trio
 from core.identifiers import StreamName
 from core.messages import Decision, Recorded, Stamp
 from core.ports import StoreUnavailable
+from eventstore.archives import STATE, explained, text_of
 from eventstore.batches import Statement, Work
 from eventstore.chain import COLUMNS, Row
 from eventstore.codec import Undecodable, UnknownName, events
@@ -34,10 +35,12 @@ READERS = 4
 T = TypeVar("T")
 
 _RECORD = (
-    "rowid, originator_id, originator_version, topic, state, correlation_id, recorded_at, command_id, causation_id, "
+    f"rowid, originator_id, originator_version, topic, {STATE}, correlation_id, recorded_at, command_id, causation_id, "
     "principal, origin"
 )
-_ROW = ", ".join(f"CAST({name} AS BLOB)" if name in ("state", "command") else name for name in (*COLUMNS, "hash"))
+_ROW = ", ".join(
+    f"CAST({text_of(name)} AS BLOB)" if name in ("state", "command") else name for name in (*COLUMNS, "hash")
+)
 
 
 class SQLiteStore:
@@ -120,11 +123,15 @@ class SQLiteStore:
         if isinstance(self.opener, Vault):
             view = await self.opener.sealed_view(name, position, view)
         statement = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, CAST(? AS TEXT))"
-        await self._writing.write(Job(Statement(statement, (name, position, view))))
+        await self.write(Statement(statement, (name, position, view)))
+
+    async def write(self, statement: Statement) -> None:
+        """Anything else, by the connection that writes; durable afterwards. Raises StoreUnavailable."""
+        await self._writing.write(Job(statement))
 
     async def save_note(self, size: int, note: str) -> None:
         """Keep a checkpoint of the chain (eventstore.checkpoints), for ever."""
-        await self._writing.write(Job(Statement("INSERT INTO chain_checkpoints VALUES (?, ?)", (size, note))))
+        await self.write(Statement("INSERT INTO chain_checkpoints VALUES (?, ?)", (size, note)))
 
     async def look(self, reading: Callable[[Select], T]) -> T:
         """What `reading` makes of the log's tables as they are; in a thread. Raises StoreUnavailable."""
@@ -169,7 +176,7 @@ class SQLiteStore:
         try:
             return await trio.to_thread.run_sync(partial(read, *args), limiter=self._readers)
         except (sqlite3.Error, PersistenceError, UnknownName, Undecodable, Unreadable) as fault:
-            raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
+            raise StoreUnavailable(f"the log cannot be read: {explained(fault)}") from fault
 
     def _select(self, query: str, parameters: tuple[Any, ...]) -> list[Any]:
         with self._datastore.transaction(commit=False) as cursor:
@@ -189,7 +196,7 @@ class SQLiteStore:
 
     def _select_events(self, stream: StreamName, after: int) -> list[Any]:
         version = "" if self.opener is None else ", originator_version"
-        query = f"SELECT topic, state{version} FROM {TABLE} WHERE originator_id = ? AND originator_version > ? "
+        query = f"SELECT topic, {STATE}{version} FROM {TABLE} WHERE originator_id = ? AND originator_version > ? "
         rows = self._select(query + "ORDER BY originator_version", (stream, after))
         decode = events.decode
         if self.opener is not None:
@@ -198,7 +205,7 @@ class SQLiteStore:
         return [decode(name, state) for name, state in rows]
 
     async def _read_first(self, stream: str) -> First | None:
-        query = f"SELECT topic, state, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
+        query = f"SELECT topic, {STATE}, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
         rows = await self._read(self._select, query, (stream,))
         return rows[0] if rows else None
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from adapters.telling.words import Devices, fields, plural, shorten
-from core.audit import Accessed, SubjectForgotten
+from core.audit import Accessed, StreamsArchived, SubjectForgotten
 
 
 def describe(event: Any, devices: Devices) -> Text | None:  # noqa: ARG001  # as its siblings
@@ -19,5 +19,8 @@ def describe(event: Any, devices: Devices) -> Text | None:  # noqa: ARG001  # as
         case SubjectForgotten(subject, key_ids, streams):
             told = f"{shorten(subject)} is forgotten: {plural(len(key_ids), 'key')} of {plural(streams, 'stream')}"
             return Text(told, "bold")
+        case StreamsArchived(archive, _, _, events, streams):
+            what = f"{plural(events, 'event')} of {plural(streams, 'stream')}"
+            return Text(f"the texts of {what} went to archive {archive}")
         case _:
             return None

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.forgetting import Forgetting, Forgotten, NotSealed, recorded_by
+from adapters.forgetting import Forget, Forgotten, NotSealed, recorded_by
 from adapters.web.answers import Problem, answer
 from adapters.web.auth import Role, current_visitor, require
 from adapters.web.correlation import current_correlation
 from adapters.web.described import described
-from core.identifiers import StreamName
 
 
-def forgetting_blueprint(
-    system: System, forgetting: Forgetting, forget_shown: Callable[[Collection[StreamName]], None]
-) -> Blueprint:
-    """The route, for the role operator. `forget_shown` drops what was kept of frames that streams' listeners saw."""
+def forgetting_blueprint(system: System, forget: Forget) -> Blueprint:
+    """The route, for the role operator."""
     routes = Blueprint("forgetting", __name__)
-
-    async def start_over(streams: Collection[StreamName]) -> None:
-        forget_shown(streams)
-        await system.start_over(streams)
 
     @routes.post("/api/audit/subjects/<path:subject>/forget")
     @described(Forgotten, 409, 503)
@@ -33,7 +24,7 @@ def forgetting_blueprint(
         require(Role.OPERATOR)
         stamp = system.stamp(principal=current_visitor().principal, correlation_id=current_correlation())
         try:
-            return answer(await forgetting.forget(subject, recorded_by(system, stamp), start_over))
+            return answer(await forget(subject, recorded_by(system, stamp)))
         except NotSealed as refusal:
             raise Problem(409, str(refusal)) from None
 

@@ -120,7 +120,7 @@ def test_the_first_divergence_of_each_stream_is_told_with_both_versions(path: Pa
 def test_an_event_this_version_does_not_know_is_a_finding_and_other_streams_are_checked(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         (name,) = connection.execute("SELECT originator_id FROM stored_events WHERE rowid = 1").fetchone()
-        connection.execute("DROP TRIGGER no_update")
+        connection.execute("DROP TRIGGER only_archived")
         statement = "UPDATE stored_events SET topic = 'conversation.sung/1' WHERE originator_id = ? AND "
         connection.execute(statement + "originator_version = 7", (name,))
     checked = check(path, unheard, processes=1)

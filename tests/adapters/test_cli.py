@@ -124,7 +124,7 @@ def test_verify_says_that_the_chain_holds(run: Run, store: str) -> None:
 
 def test_verify_names_the_first_event_that_was_altered(run: Run, store: str) -> None:
     log = sqlite3.connect(store.removeprefix("sqlite:///"))
-    log.execute("DROP TRIGGER no_update")
+    log.execute("DROP TRIGGER only_archived")
     log.execute("UPDATE stored_events SET state = replace(state, 'Ahoy!', 'Help!') WHERE rowid = 3")
     log.commit()
     log.close()

@@ -248,7 +248,7 @@ def test_what_is_beside_the_log_is_not_needed_for_proofs(run: Run, folder: Path,
 
 def test_no_proof_is_made_of_a_log_that_was_changed(run: Run, folder: Path) -> None:
     with raw(folder / "log.db") as connection:
-        connection.execute("DROP TRIGGER no_update")
+        connection.execute("DROP TRIGGER only_archived")
         connection.execute("UPDATE stored_events SET hash = zeroblob(32) WHERE rowid = 9")
     assert run("proof", "make", "9")[0] == 0, "the event is what it was, as all that is around it says"
     complaint = run("proof", "make", "1")[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.bootstrap import warn_of_clear_text
+from adapters.entrance import warn_of_clear_text
 from adapters.config import from_environment
 from tests.adapters.server.process import ServerProcess
 

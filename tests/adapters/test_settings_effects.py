@@ -45,6 +45,8 @@ SHOWN_ELSEWHERE = {
     "CALLBOARD_SILENCE_LIMIT": "adapters/server/test_stalled.py",
     "CALLBOARD_SEEN_INTERVAL": "adapters/test_seen.py",
     "CALLBOARD_ENCRYPTION_KEY": "adapters/test_forgetting.py",
+    "CALLBOARD_ARCHIVE_AFTER": "adapters/test_archiving.py",
+    "CALLBOARD_FORGET_AFTER": "adapters/test_archiving.py",
     "CALLBOARD_GRACEFUL_TIMEOUT": "end_to_end/test_shutdown.py",
     "CALLBOARD_LOG_FORMAT": "adapters/test_serve_records.py",
     "CALLBOARD_LOG_MESSAGES": "adapters/web/test_logged_messages.py",

@@ -32,7 +32,7 @@ async def log(path: Path) -> Path:
 def tamper(path: Path, *statements: str) -> None:
     """Change the file as somebody would who knows SQLite: the triggers are no obstacle to them."""
     with raw(path) as connection:
-        connection.execute("DROP TRIGGER no_update")
+        connection.execute("DROP TRIGGER only_archived")
         connection.execute("DROP TRIGGER no_delete")
         for statement in statements:
             connection.execute(statement)

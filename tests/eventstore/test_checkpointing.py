@@ -123,7 +123,7 @@ async def test_nothing_goes_on_from_events_that_were_changed(path: Path) -> None
     async with kept(path) as store:
         await say(store, A, "1", "2", "3")
     with raw(path) as connection:
-        connection.execute("DROP TRIGGER no_update")
+        connection.execute("DROP TRIGGER only_archived")
         connection.execute("UPDATE stored_events SET hash = zeroblob(32) WHERE rowid = 2")
     with capture_logs() as logs:
         async with kept(path) as store:

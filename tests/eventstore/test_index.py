@@ -222,7 +222,7 @@ async def test_what_cannot_be_forgotten_while_it_is_read_is_said_to_be(
 async def test_an_event_that_somebody_made_unreadable_is_found_by_its_words(path: Path) -> None:
     await written(path, "one", "two")
     with raw(path) as connection:
-        connection.execute("DROP TRIGGER no_update")
+        connection.execute("DROP TRIGGER only_archived")
         connection.execute("UPDATE stored_events SET state = 'plainly no json' WHERE rowid = 2")
     await Index(path).level()
     assert await found(path, "plainly") == [2]

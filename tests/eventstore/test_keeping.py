@@ -141,7 +141,7 @@ async def test_a_backup_while_others_write_is_the_log_of_one_moment(
 
 def test_a_log_that_is_altered_is_not_backed_up(log: Path, folder: Path) -> None:
     with raw(log) as connection:
-        connection.execute("DROP TRIGGER no_update")
+        connection.execute("DROP TRIGGER only_archived")
         connection.execute("UPDATE stored_events SET principal = 'eve' WHERE rowid = 2")
     with pytest.raises(NotKept, match=r"the chain of the log is broken at position 2 \(conversation-a@2\)"):
         backed_up(log, folder)

@@ -215,7 +215,7 @@ async def test_a_sealed_value_put_into_another_place_does_not_open(path: Path) -
     first, second = payloads(path)[1:]
     for forged in (second, first.replace('"string"', '"number"')):
         with raw(path) as connection:
-            connection.execute("DROP TRIGGER no_update")
+            connection.execute("DROP TRIGGER only_archived")
             connection.execute("UPDATE stored_events SET state = ? WHERE rowid = 2", (forged,))
         async with opened(path) as store:
             with pytest.raises(StoreUnavailable, match="not what was sealed there"):

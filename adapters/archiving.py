@@ -1,0 +1,92 @@
+"""Texts of ended streams go to archives beside the log: which do, on record, and without being in anybody's way.
+
+In this order: the file, durable and read back; the record, with its digest; the log's knowing the archive; and only
+then do the texts leave the log, some at a time. A server that ends in between has lost nothing (eventstore/archiving.py
+says what of it stays).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import trio
+from msgspec import json
+
+from adapters.archive_worker import Asked, Told
+from core.audit import RecordArchive
+from core.decider import AnyDecider
+from core.identifiers import Category, StreamName
+from eventstore.archiving import Archived, NotArchived, at_rest, known, let_go
+from eventstore.sqlite import SQLiteStore
+
+ARCHIVED = (Category.CONVERSATION, Category.SESSION, Category.CALL)
+"""Whose streams come to an end."""
+MOST_WAITING = 20_000
+"""Ended streams that are gathered before an archive is made."""
+DAY = 86_400_000_000
+"""In µs."""
+
+Record = Callable[[RecordArchive], Awaitable[None]]
+
+
+class Archiver:
+    """Over a log that is open for writing, at `path`."""
+
+    def __init__(self, store: SQLiteStore, path: Path, deciders: Mapping[Category, AnyDecider], record: Record) -> None:
+        self._store, self._path, self._deciders, self._record = store, path, deciders, record
+
+    async def archive(self, before: int, only: Sequence[Category] = ARCHIVED) -> AsyncIterator[Archived]:
+        """Archive the streams that have ended and whose last event is older than `before` (µs UTC); gives each archive
+        when all that is in it has left the log. Raises NotArchived, StoreUnavailable."""
+        waiting = list[StreamName]()
+        async for some in self.ended(before, only):
+            waiting += some
+            while len(waiting) >= MOST_WAITING:
+                archived = await self._archive(waiting)
+                waiting = waiting[archived.streams :]
+                yield archived
+        while waiting:
+            archived = await self._archive(waiting)
+            waiting = waiting[archived.streams :]
+            yield archived
+
+    async def ended(self, before: int, only: Sequence[Category] = ARCHIVED) -> AsyncIterator[list[StreamName]]:
+        """The streams that would be archived, some at a time."""
+        for category in only:
+            after: str | None = ""
+            while after is not None:
+                look = partial(at_rest, self._path, category.value, before, after)
+                names, after = await trio.to_thread.run_sync(look)
+                yield [stream for stream in map(StreamName, names) if await self._has_ended(stream)]
+
+    async def _has_ended(self, stream: StreamName) -> bool:
+        decider = self._deciders[stream.category]
+        recorded = await self._store.read_events(stream)
+        return decider.is_terminal(await trio.to_thread.run_sync(decider.fold, decider.initial, recorded))
+
+    async def _archive(self, streams: Sequence[StreamName]) -> Archived:
+        told = await _written_apart(Asked(str(self._path), [str(stream) for stream in streams]))
+        archived = told.archived
+        await self._record(
+            RecordArchive(archived.name, archived.sha256, archived.bytes, archived.events, archived.streams)
+        )
+        await self._store.write(known(archived))
+        for stub in told.stubs:
+            began = trio.current_time()
+            await self._store.write(let_go(stub))
+            await trio.sleep(trio.current_time() - began)  # as long again for the others
+        return archived
+
+
+async def _written_apart(asked: Asked) -> Told:
+    """By a process that comes last: it reads and compresses for seconds. Raises NotArchived."""
+    command = [sys.executable, "-P", "-m", "adapters.archive_worker"]
+    done = await trio.run_process(
+        command, stdin=json.encode(asked), capture_stdout=True, check=False, start_new_session=True
+    )
+    if done.returncode:
+        raise NotArchived(done.stdout.decode(errors="replace").strip() or "the process that archives was lost")
+    return json.decode(done.stdout, type=Told)

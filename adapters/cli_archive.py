@@ -1,0 +1,113 @@
+"""`callboard archive`: the texts of ended streams leave the log for compressed files beside it."""
+
+from __future__ import annotations
+
+import getpass
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import trio
+import typer
+from rich.text import Text
+
+from adapters.cli_options import DEFAULT_STORE, Store, address, out
+from adapters.setting_values import StoreAddress, Unusable
+from core.identifiers import Category
+
+if TYPE_CHECKING:
+    from adapters.archiving import Archiver, Record
+    from core.ports import EventStore
+
+OlderThan = Annotated[float, typer.Option(help="Days since the last event; 0: however new", min=0.0, metavar="DAYS")]
+Only = Annotated[
+    list[Category] | None,
+    typer.Option("--category", help="These alone; several times", show_default=False),
+]
+
+
+def archive(
+    older_than: OlderThan = 30.0,
+    only: Only = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell which streams, and do nothing")] = False,
+    compact: Annotated[bool, typer.Option(help="Give the room that is free then back to the disk")] = True,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Put the texts of ended streams into compressed files beside the log; all that reads the log reads them there.
+
+    For a log that no server holds; a server does it by itself, with CALLBOARD_ARCHIVE_AFTER.
+    """
+    from adapters.archiving import ARCHIVED
+
+    place, categories = address(store), tuple(only or ARCHIVED)
+    if others := [category.value for category in categories if category not in ARCHIVED]:
+        ends = ", ".join(category.value for category in ARCHIVED)
+        raise Unusable(f"--category: streams of {', '.join(others)} do not end; write {ends}")
+    if place.path is None or not place.path.exists():
+        raise Unusable(f"there is no log at {place}; name one with --store sqlite:///PATH")
+    trio.run(_archive, place.path, older_than, categories, dry_run)
+    if compact and not dry_run:
+        _compact(place.path)
+
+
+async def _archive(path: Path, older_than: float, categories: tuple[Category, ...], dry_run: bool) -> None:
+    from adapters import bootstrap, encryption  # so that other commands start quickly
+    from adapters.archiving import DAY, Archiver
+    from eventstore.locking import ServedElsewhere
+    from eventstore.sqlite import SQLiteStore
+
+    before = time.time_ns() // 1000 - int(older_than * DAY)
+    try:
+        async with bootstrap.open_store(StoreAddress(path), encryption.key_file_named(), apart=False) as opened:
+            if not isinstance(opened, SQLiteStore):
+                raise Unusable("a log in memory has no archives; name one with --store sqlite:///PATH")
+            archiver = Archiver(opened, path, bootstrap.DECIDERS, _recorded_in(opened))
+            await (_tell(archiver, before, categories) if dry_run else _do(archiver, before, categories))
+    except ServedElsewhere:
+        remedy = "it archives by itself with CALLBOARD_ARCHIVE_AFTER; or stop it first"
+        raise Unusable(f"a server holds {path}; {remedy}") from None
+
+
+async def _tell(archiver: Archiver, before: int, categories: tuple[Category, ...]) -> None:
+    count = 0
+    async for streams in archiver.ended(before, categories):
+        for stream in streams:
+            out.print(str(stream), markup=False)
+        count += len(streams)
+    out.print(f"{count:,} streams have ended and would be archived")
+
+
+async def _do(archiver: Archiver, before: int, categories: tuple[Category, ...]) -> None:
+    count = 0
+    async for archived in archiver.archive(before, categories):
+        count += 1
+        what = f": {archived.events:,} events of {archived.streams:,} streams, {archived.bytes / 1e6:,.1f} MB, "
+        told = f"{what}SHA-256 {archived.sha256[:16]}…"
+        out.print(Text(f"Archive {archived.name}", "bold green").append(told, "default"))
+    if not count:
+        out.print("No stream has ended that long ago and is not archived yet")
+
+
+def _recorded_in(store: EventStore) -> Record:
+    """By nobody but us, where no server runs."""
+    from adapters.audit_desk import ORIGIN
+    from adapters.auditing import stream_at
+    from core.audit import RecordArchive, StreamsArchived
+    from core.messages import Decision, Stamp
+
+    async def record(command: RecordArchive) -> None:
+        stamp = Stamp(str(uuid.uuid4()), time.time_ns() // 1000, principal=getpass.getuser(), origin=ORIGIN)
+        stream = stream_at(stamp.time)
+        version = len(await store.read_events(stream))
+        event = StreamsArchived(command.archive, command.sha256, command.bytes, command.events, command.streams)
+        await store.append(stream, [Decision(stamp, command, (event,))], expected_version=version)
+
+    return record
+
+
+def _compact(path: Path) -> None:
+    from eventstore.archiving import compact
+
+    before, after = compact(path)
+    out.print(f"The log's file had {before / 1e6:,.1f} MB, and has {after / 1e6:,.1f} MB")
