@@ -6,12 +6,12 @@ long the stream is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
 import trio
-from msgspec import Struct, json
+from msgspec import MsgspecError, Struct, json
 
 from adapters.protocols.console import LANES, Lane, lane_of
 from adapters.protocols.console.lanes import KINDS
@@ -36,18 +36,23 @@ MOST_EVENTS = 1_000_000
 TOLD_BY_CONTENT = (MessageSaid, UtterancesAdded, TranscriptRewritten, Published)
 """Events whose lane hangs on what they say; of the others it is that of their kind."""
 
-Mark = tuple[int, str, Lane]
-"""An event's time, its name and its lane."""
+Marks = tuple[Sequence[int], Sequence[str], Sequence[Lane]]
+"""Some events' times, their stored names and their lanes."""
 
 _encode = json.Encoder().encode
 _NUMBER = {lane: number for number, lane in enumerate(LANES)}
 _LANE = {kind: lane for lane, kinds in KINDS.items() for kind in kinds}
 _KIND_OF = {name.partition("/")[0]: kind for name, kind in EVENTS.items()}
-_STORED = (name for name in (*EVENTS, *UPCASTERS) if _KIND_OF.get(name.partition("/")[0]) in TOLD_BY_CONTENT)
-_READ = _encode(list(_STORED)).decode()
-_ROWS = """SELECT originator_version, topic, recorded_at,
-    CASE WHEN topic IN (SELECT value FROM json_each(?)) THEN state END
-    FROM stored_events WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?"""
+_READ = {name for name in (*EVENTS, *UPCASTERS) if _KIND_OF.get(name.partition("/")[0]) in TOLD_BY_CONTENT}
+_READ_AS_JSON = _encode(sorted(_READ)).decode()
+_ROWS = """SELECT json_group_array(originator_version), json_group_array(recorded_at), json_group_array(topic) FROM (
+    SELECT originator_version, recorded_at, topic FROM stored_events
+    WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?)"""
+"""All at once: else a thread would have to wait for the interpreter's lock at each event."""
+_CONTENTS = """SELECT originator_version, topic, state FROM stored_events
+    WHERE originator_id = ? AND originator_version BETWEEN ? AND ? AND topic IN (SELECT value FROM json_each(?))"""
+
+_to_numbers, _to_texts = json.Decoder(list[int]).decode, json.Decoder(list[str]).decode
 
 
 class Outline:
@@ -59,21 +64,22 @@ class Outline:
         self._names: dict[str, int] = {}
         self._steps, self._events, self._lanes = list[bytes](), list[bytes](), list[bytes]()
 
-    def add(self, marks: Iterable[Mark]) -> int:
+    def add(self, marks: Marks) -> int:
         """The next events. Returns how many there were."""
-        times, names, lanes = list[int](), list[int](), list[int]()
-        for time, name, lane in marks:
-            times.append(time)
-            names.append(self._names.setdefault(name, len(self._names)))
-            lanes.append(_NUMBER[lane])
+        times, names, lanes = marks
         if times:
             self._first = self._first if self.version else times[0]
             before = self._last if self.version else times[0]
-            steps = [time - earlier for earlier, time in pairwise((before, *times))]
+            self._steps.append(_encode([time - earlier for earlier, time in pairwise((before, *times))])[1:-1])
+            numbers = {name: self._number(name) for name in dict.fromkeys(names)}
+            self._events.append(_encode([numbers[name] for name in names])[1:-1])
+            self._lanes.append(_encode([_NUMBER[lane] for lane in lanes])[1:-1])
             self._last, self.version = times[-1], self.version + len(times)
-            for pieces, numbers in ((self._steps, steps), (self._events, names), (self._lanes, lanes)):
-                pieces.append(_encode(numbers)[1:-1])
         return len(times)
+
+    def _number(self, stored: str) -> int:
+        """Of a name, which is told without the number of its shape."""
+        return self._names.setdefault(stored.partition("/")[0], len(self._names))
 
     def encoded(self) -> bytes:
         """All of it as a JSON object."""
@@ -96,34 +102,42 @@ async def _add(outline: Outline, store: EventStore, stream: StreamName, most: in
     """The next piece. Returns how many events it has."""
     if not isinstance(store, SQLiteStore):
         records = await store.read_stream(stream, after=outline.version, limit=most)
-        return await trio.to_thread.run_sync(outline.add, _recorded(records))
+        return await trio.to_thread.run_sync(lambda: outline.add(_recorded(records)))
     opener = store.opener
     return await store.look(lambda select: outline.add(_stored(select, stream, outline.version, most, opener)))
 
 
-class _Names(dict[str, str]):
-    """What stored names are called without the number of their shape."""
-
-    def __missing__(self, stored: str) -> str:
-        name = self[stored] = stored.partition("/")[0]
-        return name
-
-
-def _stored(select: Select, stream: StreamName, after: int, most: int, opener: Opener | None) -> Iterator[Mark]:
-    names = _Names()
-    for version, stored, time, state in select(_ROWS, (_READ, stream, after, most)):
-        name = names[stored]
-        lane = _LANE.get(_KIND_OF.get(name, object), Lane.SYSTEM)
-        if state is not None:
+def _stored(select: Select, stream: StreamName, after: int, most: int, opener: Opener | None) -> Marks:
+    versions, times, names = _columns(select, stream, after, most)
+    by_kind = {name: _lane_of_kind(name) for name in dict.fromkeys(names)}
+    lanes = [by_kind[name] for name in names]
+    if versions and by_kind.keys() & _READ:
+        place = {version: at for at, version in enumerate(versions)}
+        for version, name, state in select(_CONTENTS, (stream, versions[0], versions[-1], _READ_AS_JSON)):
             with suppress(Undecodable, UnknownName):  # somebody changed it, or it is a newer version's
-                opened = state if opener is None else opener.event(stream, version, stored, state)
-                lane = lane_of(events.decode(stored, opened))
-        yield time, name, lane
+                opened = state if opener is None else opener.event(stream, version, name, state)
+                lanes[place[version]] = lane_of(events.decode(name, opened))
+    return times, names, lanes
 
 
-def _recorded(records: Iterable[Recorded]) -> Iterator[Mark]:
-    for record in records:
-        yield record.stamp.time, events.name_of(type(record.event)).partition("/")[0], lane_of(record.event)
+def _columns(select: Select, stream: StreamName, after: int, most: int) -> tuple[list[int], list[int], list[str]]:
+    [(versions, times, names)] = select(_ROWS, (stream, after, most))
+    try:
+        return _to_numbers(versions), _to_numbers(times), _to_texts(names)
+    except MsgspecError as fault:
+        raise Undecodable(f"an event of {stream} has a time or a name that is none: {fault}") from fault
+
+
+def _lane_of_kind(stored: str) -> Lane:
+    return _LANE.get(_KIND_OF.get(stored.partition("/")[0], object), Lane.SYSTEM)
+
+
+def _recorded(records: Sequence[Recorded]) -> Marks:
+    return (
+        [record.stamp.time for record in records],
+        [events.name_of(type(record.event)) for record in records],
+        [lane_of(record.event) for record in records],
+    )
 
 
 class StreamOutline(Struct, frozen=True):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from core.channel import Published
 from core.conversation import ClientJoined, MessageSaid, OpenConversation, Role
 from core.identifiers import Category, StreamName
 from core.messages import Decision, Stamp
-from core.ports import EventStore
+from core.ports import EventStore, StoreUnavailable
 from eventstore.catalog import EVENTS
 from eventstore.codec import events
 from eventstore.masterkey import MasterKey
@@ -31,6 +29,7 @@ from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite
 from tests.adapters.latency import assert_answered_within, ping_until
 from tests.adapters.web.test_audit import TALK, heard, opened
+from tests.adapters.web.test_verification import tampered
 from tests.eventstore.logs import stream
 
 EVENTS_IN_LONG = int(os.environ.get("CALLBOARD_LONG_STREAM", "30000"))
@@ -120,15 +119,25 @@ async def test_an_event_that_was_altered_or_nobody_knows_has_its_place(tmp_path:
     path, name = tmp_path / "log.db", stream("a")
     async with open_sqlite(path) as store:
         await put(store, name, *(MessageSaid("m", Role.ASSISTANT, "hello") for _ in range(3)))
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            connection.execute(f"DROP TRIGGER {trigger}")
-        connection.execute("UPDATE stored_events SET state = '<nonsense>' WHERE rowid = 1")
-        connection.execute("UPDATE stored_events SET topic = 'future.thing_happened/3' WHERE rowid = 2")
+    tampered(
+        path,
+        "UPDATE stored_events SET state = '<nonsense>' WHERE rowid = 1",
+        "UPDATE stored_events SET topic = 'future.thing_happened/3' WHERE rowid = 2",
+    )
     async with open_sqlite(path) as store:
         outline = await told(store, name)
     assert outline["names"] == ["conversation.message_said", "future.thing_happened"]
     assert [LANES[lane] for lane in outline["lanes"]] == ["person", "system", "assistant"]
+
+
+async def test_an_event_whose_time_is_none_any_more_makes_the_log_unreadable(tmp_path: Path) -> None:
+    path, name = tmp_path / "log.db", stream("a")
+    async with open_sqlite(path) as store:
+        await put(store, name, ClientJoined("b.1", 1))
+    tampered(path, "UPDATE stored_events SET recorded_at = 'noon'")
+    async with open_sqlite(path) as store:
+        with pytest.raises(StoreUnavailable, match="an event of conversation-a has a time or a name that is none"):
+            await told(store, name)
 
 
 @pytest.mark.parametrize("name", NAMES)
