@@ -18,8 +18,8 @@ from core.ports import Identifiers
 HEADER = "X-Request-ID"
 SANE = re.compile(r"[\x21-\x7e]{1,128}")
 """Printable ASCII without spaces, 1 to 128 characters."""
-UNLOGGED_PATHS = frozenset({"/health", "/ready", "/metrics"})
-"""Asked every few seconds, for ever."""
+UNLOGGED_PATHS = frozenset({"/health", "/ready", "/metrics", "/api/console/board"})
+"""Asked every few seconds or more often, for ever."""
 MOST_PATH = 200
 """Characters of a path that no route knows."""
 

@@ -158,7 +158,7 @@ async def test_a_path_no_route_knows_is_shown_without_secrets_on_one_line_and_cu
 
 async def test_what_is_asked_every_few_seconds_leaves_no_line(app: QuartTrio) -> None:
     with capture_logs() as lines:
-        for path in ("/health", "/metrics", "/ready"):
+        for path in ("/health", "/metrics", "/ready", "/api/console/board"):
             assert "X-Request-ID" in (await app.test_client().get(path)).headers
     assert lines == []
 
