@@ -7,6 +7,7 @@ Who comes back with a place of the old epoch is told everything afresh. All of i
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ from eventstore.keeping import expect, expect_blobs, expect_log
 from eventstore.locking import take_lock
 from eventstore.recorder import IDENTITY
 from eventstore.renewal import renew
+from eventstore.uris import uri
 
 
 class Restored(Struct, frozen=True):
@@ -85,7 +87,7 @@ def _refuse_to_overwrite(folder: Path, path: Path) -> None:
     """What SQLite left of another log would be taken for this one's, and its checkpoints say how far it had come."""
     leftovers = (beside(path, suffix) for suffix in ("-wal", "-journal"))
     found = [path] if path.exists() else [each for each in leftovers if each.exists() and each.stat().st_size]
-    found += _other_archives(folder, path)
+    found += (*_other_archives(folder, path), *_other_keys(folder, path))
     checkpoints, ours = beside(path, CHECKPOINTS), beside(folder / LOG, CHECKPOINTS)
     if checkpoints.exists() and not (ours.exists() and ours.read_bytes() == checkpoints.read_bytes()):
         found.append(checkpoints)
@@ -100,6 +102,22 @@ def _other_archives(folder: Path, path: Path) -> list[Path]:
     others = (each for each in archives_beside(path) if each not in ours)
     differing = (each for each in ours if each.exists() and durable.measure(each) != durable.measure(ours[each]))
     return [*others, *differing]
+
+
+def _other_keys(folder: Path, path: Path) -> Iterator[Path]:
+    """Of another log, as one that began in this one's place makes them: they would open nothing of this one's."""
+    ours, keys = folder / LOG, beside(path, KEYS)
+    if keys.exists() and (known := _value(ours, IDENTITY, "keys")) is not None and _value(keys, "ring", "id") != known:
+        yield keys
+
+
+def _value(database: Path, table: str, name: str) -> str | None:
+    try:
+        with closing(sqlite3.connect(f"{uri(database, 'ro')}&immutable=1", uri=True)) as connection:
+            row = connection.execute(f"SELECT value FROM {table} WHERE name = ?", (name,)).fetchone()
+    except sqlite3.Error as fault:
+        raise NotKept(f"{database} cannot be read: {fault}") from fault
+    return None if row is None else row[0]
 
 
 def _copied(source: Path, target: Path, mode: int = 0o644) -> durable.Kept | None:
@@ -148,8 +166,7 @@ def _restore_keys(folder: Path, manifest: Manifest, target: Path) -> str:
 
 
 def _is_sealed(place: Path) -> bool:
-    with closing(sqlite3.connect(place)) as log:
-        return log.execute(f"SELECT 1 FROM {IDENTITY} WHERE name = 'keys'").fetchone() is not None
+    return _value(place, IDENTITY, "keys") is not None
 
 
 def _put(folder: Path, manifest: Manifest, suffix: str, target: Path, mode: int = 0o644) -> None:

@@ -15,6 +15,7 @@ from core.ports import StoreUnavailable
 from eventstore.backups import BLOBS, CHECKPOINTS, KEYS, LOG, NotKept, beside
 from eventstore.checkpoints import Checkpoint
 from eventstore.keeping import back_up
+from eventstore.masterkey import MasterKey
 from eventstore.opening import open_sqlite
 from eventstore.renewal import epoch_of, renewals_of
 from eventstore.restoring import restore
@@ -146,6 +147,25 @@ def test_a_damaged_backup_is_not_restored(backup: Path, log: Path, name: str) ->
         restore(backup, log)
     assert not log.exists()
     assert [path for path in log.parent.rglob("*") if path.is_file() and path.name.endswith(".partial")] == []
+
+
+def test_keys_that_a_fresh_log_made_in_its_place_are_not_taken_for_the_logs_own(tmp_path: Path) -> None:
+    async def begun(path: Path) -> None:
+        async with open_sqlite(path, master=MasterKey(b"k" * 32)) as store:
+            await say(store, stream("a"), "one")
+
+    log, backup = tmp_path / "served" / "log.db", tmp_path / "backup"
+    trio.run(begun, log)
+    back_up(log, backup, version="1", with_keys=True)
+    shutil.rmtree(log.parent)
+    trio.run(begun, log)
+    for left in log.parent.iterdir():
+        if left.name != beside(log, KEYS).name:
+            left.unlink()
+    with pytest.raises(NotKept, match=f"there is already {beside(log, KEYS).name}"):
+        restore(backup, log)
+    beside(log, KEYS).unlink()
+    assert restore(backup, log).keys == "backup"
 
 
 def test_keys_that_are_there_stay_as_they_are_newer(backup: Path, log: Path) -> None:
