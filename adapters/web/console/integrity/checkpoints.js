@@ -1,10 +1,11 @@
 // The log's checkpoints: what to copy away, so that nothing before them can be changed unnoticed.
 
-import { Copy, Empty, Failure, Loading, Time, html, useAnswer } from "../ui.js";
+import { Copy, Empty, Failure, Loading, Time, html, useAnswer, useState } from "../ui.js";
 import { get } from "../server.js";
 import { count, micros, number, shortId } from "../format.js";
 
 const LIMIT = 100;
+const SHOWN = 8;
 
 /** The newest checkpoints, and the log's head as the newest of them has it. */
 export function Checkpoints() {
@@ -23,7 +24,9 @@ export function Checkpoints() {
 }
 
 function Table({ checkpoints, again }) {
+  const [showsAll, showAll] = useState(false);
   const [newest] = checkpoints;
+  const shown = showsAll ? checkpoints : checkpoints.slice(0, SHOWN);
   return html`
     <p>The newest is of ${count(newest.size, "event")}, with the chain's hash <code title=${newest.head}>${newest.head.slice(0, 16)}…</code>.
       ${" "}Whoever keeps a copy can tell later that nothing before it was changed, replaced or cut off.</p>
@@ -42,7 +45,7 @@ function Table({ checkpoints, again }) {
         </tr>
       </thead>
       <tbody role="rowgroup">
-        ${checkpoints.map(({ size, time, head, signed, checkpoint }) => html`
+        ${shown.map(({ size, time, head, signed, checkpoint }) => html`
           <tr role="row" key=${size}>
             <td role="cell" class="number" data-label="events">${number(size)}</td>
             <td role="cell"><${Time} at=${micros(time)} as="moment" /></td>
@@ -53,5 +56,7 @@ function Table({ checkpoints, again }) {
         `)}
       </tbody>
     </table>
+    ${shown.length < checkpoints.length && html`
+      <p><button type="button" class="quiet" onClick=${() => showAll(true)}>Show ${checkpoints.length - shown.length} more</button></p>`}
   `;
 }

@@ -4,6 +4,8 @@ import { Copy, Empty, Failure, html, Json, Loading, Time, useEffect, useState } 
 import { eventPlace, number, streamHref } from "../format.js";
 import { Sounds } from "./sounds.js";
 
+const FORKED = /\.forked(\/|$)/;
+
 /** The event at `cursor`. */
 export function EventPanel({ model, cursor, roles }) {
   const record = model.records.get(cursor);
@@ -29,7 +31,7 @@ export function EventPanel({ model, cursor, roles }) {
           <li><a href=${`#/audit?${new URLSearchParams({ stream })}`}>All of this stream, in the audit</a></li>
           <li><a href=${`#/integrity?${new URLSearchParams({ event: id })}`}>Proof of this event</a></li>
         </ul>
-        <${Acts} stream=${stream} version=${record.version} roles=${roles} />
+        <${Acts} stream=${stream} version=${record.version} roles=${roles} isFork=${model.outline.names.some((name) => FORKED.test(name))} />
       </section>
     </article>`;
 }
@@ -54,13 +56,12 @@ function Cause({ id }) {
   return place ? html`<a href=${streamHref(...place)}>${id}</a>` : id;
 }
 
-/** What an operator may do from here, where that is to be had. */
+/** What an operator may do from here; others are told whom that is for. */
 function Acts(props) {
   const [menu, setMenu] = useState({});
-  const isOperator = props.roles?.includes("operator");
   useEffect(() => {
-    if (isOperator) import("../act/menu.js").then(({ ActMenu }) => setMenu({ ActMenu }), (error) => setMenu({ error }));
-  }, [isOperator]);
+    import("../act/menu.js").then(({ ActMenu }) => setMenu({ ActMenu }), (error) => setMenu({ error }));
+  }, []);
   if (menu.error) return html`<p class="muted">What can be done here cannot be loaded.</p>`;
   return menu.ActMenu ? html`<${menu.ActMenu} ...${props} />` : null;
 }
