@@ -32,6 +32,7 @@ export class Live {
       offs.forEach((off) => off());
       socket.tell({ type: "unboard" });
       cancelAnimationFrame(this.#frame);
+      this.#frame = null;
     };
   }
 

@@ -1,7 +1,7 @@
 // The newest events of the whole log, a few times a second: more often nobody reads.
 
 import { Fold } from "./fold.js";
-import { html, Time, useEffect, useState } from "../ui.js";
+import { html, Time, useEffect, useRef, useState } from "../ui.js";
 import { StreamName } from "./name.js";
 import { eventLabel, streamHref } from "../format.js";
 
@@ -11,11 +11,13 @@ const SHOWN = 12;
 /** A list of the newest events. Not a live region: it would never be silent. */
 export function Ticker({ live }) {
   const [events, show] = useState([]);
+  const list = useRef(null);
   useEffect(() => {
     let timer = null;
     const take = () => {
-      timer = null;
-      show(live.newest.slice(0, SHOWN));
+      // It stands still for whoever points at one of them: they could not be hit otherwise.
+      timer = list.current?.matches(":hover, :focus-within") ? setTimeout(take, PAUSE) : null;
+      if (timer === null) show(live.newest.slice(0, SHOWN));
     };
     const off = live.onChange(() => {
       timer ??= setTimeout(take, PAUSE);
@@ -29,7 +31,7 @@ export function Ticker({ live }) {
     <section class="ticker panel" aria-label="Newest events">
       <h2>Newest events</h2>
       ${!events.length && html`<p class="muted">Nothing has happened since you came.</p>`}
-      <ol>
+      <ol ref=${list}>
         ${events.map((event) => html`
           <li key=${event.position} data-lane=${event.lane}>
             <p class="ticker-head"><${Time} at=${event.time} />
