@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.entrance import warn_of_clear_text
 from adapters.config import from_environment
+from adapters.entrance import warn_of_clear_text
 from tests.adapters.server.process import ServerProcess
 
 SECRET = {"CALLBOARD_AUTH": "jwt", "CALLBOARD_JWT_SECRET": "s" * 32}
