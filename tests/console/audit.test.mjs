@@ -1,11 +1,12 @@
-// What is pure in the audit, the clients, the integrity view and the acts. Run by test_audit_modules.py, which puts the
-// console where CONSOLE says, in Oslo's time zone.
+// What is pure in the audit, the clients, the integrity view and the acts. Run by test_audit_modules.py.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
-const load = (name) => import(pathToFileURL(`${process.env.CONSOLE}/${name}.js`));
+process.env.TZ = "Europe/Oslo"; // an hour before UTC, two in summer
+
+const load = (name) => import(pathToFileURL(`${process.env.CONSOLE_MODULES}/${name}.js`));
 const { toTyped, toUtc } = await load("audit/times");
 const { faultsOf, filtersOf, pageQuestion, question, searchLink, typed, untyped } = await load("audit/filters");
 const { brief } = await load("audit/entry");
