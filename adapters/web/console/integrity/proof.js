@@ -1,6 +1,6 @@
 // The proof of one event: what it shows, in words; as a file; and how others check it without us.
 
-import { Copy, Failure, Loading, Time, html, useAnswer, useEffect, useState } from "../ui.js";
+import { Copy, Empty, Failure, Loading, Time, html, useAnswer, useEffect, useState } from "../ui.js";
 import { get } from "../server.js";
 import { count, number, streamHref } from "../format.js";
 import { go, link } from "../audit/address.js";
@@ -19,7 +19,9 @@ export function Proof({ event }) {
     submitted.preventDefault();
     if (!go(link("#/integrity", { event: text.trim() }))) setAgain(again + 1);
   };
-  const isUnknown = error?.status === 404;
+  const why = error?.status === 404 ? error.message : "";
+  const isUnknown = why.includes("no event");
+  const isEarly = why.includes("no checkpoint");
   return html`
     <section class="panel" aria-labelledby="integrity-proof">
       <h2 id="integrity-proof">Prove one event</h2>
@@ -31,7 +33,10 @@ export function Proof({ event }) {
         <button type="submit">Prove it</button>
       </form>
       ${event && !proof && !error && html`<${Loading} what="Making the proof" />`}
-      ${error && !isUnknown && html`<${Failure} error=${error} retry=${() => setAgain(again + 1)} />`}
+      ${isEarly && html`<${Empty} title="No checkpoint has it yet">
+        <p>The server makes one as the log grows, and every minute or as it is set; with the next there is a proof.</p>
+        <button type="button" onClick=${() => setAgain(again + 1)}>Try again</button><//>`}
+      ${error && !isUnknown && !isEarly && html`<${Failure} title="It cannot be proved" error=${error} retry=${() => setAgain(again + 1)} />`}
       ${proof && html`<${Told} proof=${proof} />`}
     </section>
   `;
