@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 
 const load = (name) => import(pathToFileURL(`${process.env.CONSOLE_MODULES}/board/${name}.js`));
 const { Rows } = await load("rows");
-const { FIRST_WISH, ordered, sortedBy, tally } = await load("order");
+const { EVERYTHING, FIRST_WISH, ordered, sortedBy, tally } = await load("order");
 const { Rates } = await load("rates");
 
 const TALK = "conversation-a";
@@ -95,6 +95,14 @@ test("all words must be there, in the name or in what was said, as text", () => 
   assert.deepEqual(order({ text: "<b>" }), ["10"]);
   assert.deepEqual(order({ text: ".*" }), []);
   assert.deepEqual(order({ kind: "conversation", label: "speaking" }), ["9"]);
+});
+
+test("what the server writes for itself is shown to who asks for it", () => {
+  const rows = ["audit", "delivery", "call"].map((kind) => ({ stream: `${kind}-1`, kind, label: "open", says: "" }));
+  const shown = (kind) => ordered(rows, { ...FIRST_WISH, kind });
+  assert.deepEqual(shown(""), ["call-1"]);
+  assert.deepEqual(shown("audit"), ["audit-1"]);
+  assert.equal(shown(EVERYTHING).length, 3);
 });
 
 test("a column chosen again turns around, another begins in its own direction", () => {

@@ -95,6 +95,7 @@ def test_how_the_server_does_is_said_and_drawn(look: Look, server: Running) -> N
 
 
 def test_a_paused_board_stays_as_it_is(look: Look, server: Running) -> None:
+    server.conversation()
     page = look(server).open()
     expect(page.locator("tr[data-stream]").first).to_be_visible()
     page.keyboard.press("p")

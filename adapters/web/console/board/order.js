@@ -16,6 +16,13 @@ export const COLUMNS = [
   { id: "effects", label: "Effects", compare: byNumber("effects"), first: "descending", isNumber: true },
 ];
 
+/** The kind to wish for who wants to see all, also what the server writes for itself. */
+export const EVERYTHING = "*";
+const OWN = new Set(["audit", "delivery"]);
+
+/** Whether a wish for `wished` means that kind; "" is for all that somebody takes part in. */
+export const isWished = (kind, wished) => wished === EVERYTHING || (wished ? kind === wished : !OWN.has(kind));
+
 /** How the board is shown at first. */
 export const FIRST_WISH = Object.freeze({ text: "", kind: "", label: "", by: "time", direction: "descending" });
 
@@ -31,7 +38,7 @@ export function ordered(rows, wish) {
   const { compare } = COLUMNS.find(({ id }) => id === wish.by);
   const sign = wish.direction === "ascending" ? 1 : -1;
   return rows
-    .filter((row) => (!wish.kind || row.kind === wish.kind) && (!wish.label || row.label === wish.label) && hasAll(row, words))
+    .filter((row) => isWished(row.kind, wish.kind) && (!wish.label || row.label === wish.label) && hasAll(row, words))
     .sort((one, other) => sign * compare(one, other) || (one.stream < other.stream ? -1 : 1))
     .map(({ stream }) => stream);
 }

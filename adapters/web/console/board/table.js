@@ -19,7 +19,7 @@ export function Table({ live, wish, onWish }) {
   const [from, until] = useSight(body, shown.length, height);
   useHeldOrder(body, held);
   const rows = shown.slice(from, until).map((stream) => live.rows.get(stream));
-  if (!shown.length) return html`<${Nothing} isFiltered=${live.rows.size > 0} onWish=${onWish} wish=${wish} />`;
+  if (!shown.length) return html`<${Nothing} isFiltered=${isFiltered(wish)} onWish=${onWish} wish=${wish} />`;
   return html`
     <table class="board" role="table" aria-label="Live streams" aria-rowcount=${shown.length + 1}>
       <thead role="rowgroup"><tr role="row" aria-rowindex="1">${COLUMNS.map((column) => html`
@@ -38,6 +38,8 @@ export function Table({ live, wish, onWish }) {
 }
 
 const Space = ({ height }) => html`<tr role="presentation" class="space"><td role="presentation" style=${{ height: `${height}px` }}></td></tr>`;
+
+const isFiltered = ({ text, kind, label }) => Boolean(text || kind || label);
 
 function Nothing({ isFiltered, wish, onWish }) {
   if (!isFiltered) return html`<${Empty} title="Nothing is live now">Conversations, sessions and calls appear here as soon as somebody talks to one.</${Empty}>`;

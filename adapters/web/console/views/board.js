@@ -6,7 +6,7 @@ import { socket } from "../server.js";
 import { useKeys } from "../keys.js";
 import { Health } from "../board/health.js";
 import { Live } from "../board/live.js";
-import { FIRST_WISH, tally } from "../board/order.js";
+import { EVERYTHING, FIRST_WISH, isWished, tally } from "../board/order.js";
 import { refreshBoard, useBoard } from "../board/poll.js";
 import { Sparks } from "../board/sparks.js";
 import { Table } from "../board/table.js";
@@ -64,32 +64,35 @@ function Notice({ error, since, status, isPaused, refusal }) {
   if (error) return html`<p class="notice">Not up to date since ${clock(since)}: ${error.message}. It is asked again and again.</p>`;
   if (isPaused) return html`<p class="notice">Paused: the board stays as it is. Nothing is lost, go on to see the present.</p>`;
   if (refusal) return html`<p class="notice">No live events: ${refusal.message}. The figures are still those of each second.</p>`;
-  if (status === "open") return null;
+  if (status === "open" || (status === "connecting" && !socket.hello)) return null; // for the first time on the way
   return html`<p class="notice">No live events since the connection ${status === "refused" ? "was refused" : "went"}. The figures are still those of each second.</p>`;
 }
 
 function Filters({ board, wish, onWish }) {
   const { streams, truncated } = board;
   const kinds = tally(streams, "kind");
-  const labels = tally(streams.filter(({ kind }) => !wish.kind || kind === wish.kind), "label");
+  const wished = streams.filter(({ kind }) => isWished(kind, wish.kind));
   const set = (field) => (event) => onWish({ ...wish, [field]: event.currentTarget.value });
   return html`
     <div class="filters row">
       <label class="hidden" for="board-search">Search by name and text</label>
       <input id="board-search" type="search" placeholder="Search by name and text" value=${wish.text} onInput=${set("text")} />
-      <${Choice} label="Kind" all="All kinds" options=${kinds} value=${wish.kind} onChange=${set("kind")} />
-      <${Choice} label="State" all="All states" options=${labels} value=${wish.label} onChange=${set("label")} />
-      <span class="muted">${number(streams.length)} live${truncated ? " were the last to change; there are more" : ""}</span>
+      <${Choice} label="Kind" all="All but audit, delivery" options=${kinds} value=${wish.kind} onChange=${set("kind")}>
+        <option value=${EVERYTHING}>Everything (${streams.length})</option>
+      </${Choice}>
+      <${Choice} label="State" all="All states" options=${tally(wished, "label")} value=${wish.label} onChange=${set("label")} />
+      <span class="muted">${number(wished.length)} live${truncated ? " were the last to change; there are more" : ""}</span>
     </div>`;
 }
 
-function Choice({ label, all, options, value, onChange }) {
-  const isGone = value && !options.some(([name]) => name === value);
+function Choice({ label, all, options, value, onChange, children }) {
+  const isGone = value && value !== EVERYTHING && !options.some(([name]) => name === value);
   return html`
     <label><span class="hidden">${label}</span>
       <select value=${value} onChange=${onChange}>
         <option value="">${all}</option>
         ${options.map(([name, amount]) => html`<option key=${name} value=${name}>${String(name).replaceAll("_", " ")} (${amount})</option>`)}
+        ${children}
         ${isGone && html`<option value=${value}>${value} (0)</option>`}
       </select>
     </label>`;
