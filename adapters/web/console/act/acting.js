@@ -29,7 +29,15 @@ export function useAct(stream = null) {
   const isThere = useRef(true);
   useEffect(() => () => (isThere.current = false), []);
   const tell = (more) => isThere.current && setState((before) => ({ ...before, ...more }));
+  // A button that were disabled meanwhile would lose the focus; so a second press is heard, and nothing comes of it.
+  const isRunning = useRef(false);
   const run = async (content, act) => {
+    if (isRunning.current) return;
+    isRunning.current = true;
+    await once(content, act);
+    isRunning.current = false;
+  };
+  const once = async (content, act) => {
     const text = JSON.stringify(content);
     if (last.current.content !== text) last.current = { content: text, key: newKey() };
     const { key } = last.current;

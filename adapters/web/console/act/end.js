@@ -29,7 +29,7 @@ export function End({ stream, command }) {
           ${(given) => html`<input ...${given} name="reason" value=${reason} autocomplete="off" onInput=${(event) => setReason(event.currentTarget.value)} />`}
         <//>`}
       <p class="audit-actions">
-        <button type="submit" class="danger" disabled=${act.busy}>${act.busy ? "Ending…" : "End it for everybody"}</button>
+        <button type="submit" class="danger" aria-disabled=${act.busy}>${act.busy ? "Ending…" : "End it for everybody"}</button>
         <button type="button" class="quiet" onClick=${closeDialog}>Cancel</button>
       </p>
       <${Refusal} act=${act} stream=${stream} known=${["reason"]} />

@@ -39,7 +39,7 @@ export function Fork({ stream, version }) {
       <${Fields} fields=${fields} texts=${texts} faults=${{ ...bodyFaults(act.error, names).fields, ...ours }}
         set=${(name, text) => setTexts({ ...texts, [name]: text })} />
       <p class="audit-actions">
-        <button type="submit" class="primary" disabled=${act.busy}>${act.busy ? "Forking…" : "Fork"}</button>
+        <button type="submit" class="primary" aria-disabled=${act.busy}>${act.busy ? "Forking…" : "Fork"}</button>
         <button type="button" class="quiet" onClick=${closeDialog}>Cancel</button>
       </p>
       <${Refusal} act=${act} known=${names} />
@@ -79,7 +79,7 @@ export function Continue({ stream }) {
       ${steps.map((told, index) => html`<${Step} key=${index} told=${told} />`)}
     </ol>
     <p class="audit-actions">
-      ${!isOver && html`<button type="button" class="primary" disabled=${act.busy} onClick=${step}>
+      ${!isOver && html`<button type="button" class="primary" aria-disabled=${act.busy} onClick=${step}>
         ${act.busy ? "Waiting for the answer…" : steps.length ? "Say the next thing" : "Say what was said next"}</button>`}
       ${act.told?.left > 0 && html`<span class="muted">${count(act.told.left, "thing")} left</span>`}
       <a href=${streamHref(stream)}>See the fork</a>

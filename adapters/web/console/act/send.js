@@ -56,7 +56,7 @@ function Body({ stream, command }) {
           <//>`
         : html`<${Fields} fields=${fields} texts=${texts} faults=${{ ...theirs.fields, ...ours }} set=${set} />`}
       <p class="audit-actions">
-        <button type="submit" class="primary" disabled=${act.busy}>${act.busy ? "Sending…" : "Send"}</button>
+        <button type="submit" class="primary" aria-disabled=${act.busy}>${act.busy ? "Sending…" : "Send"}</button>
         <button type="button" class="quiet" onClick=${toggle}>${isJson ? "As a form" : "As JSON"}</button>
         <button type="button" class="quiet" onClick=${closeDialog}>${act.told ? "Done" : "Cancel"}</button>
       </p>

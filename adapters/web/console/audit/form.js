@@ -46,7 +46,7 @@ export function SearchForm({ filters, faults, busy, onSearch }) {
         </div>
       </details>
       <div class="audit-actions">
-        <button type="submit" class="primary" disabled=${busy}>Search</button>
+        <button type="submit" class="primary" aria-disabled=${busy}>Search</button>
         <a class="audit-clear" href="#/audit">Clear</a>
       </div>
     </form>

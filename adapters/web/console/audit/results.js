@@ -1,19 +1,26 @@
 // What was found, page by page: a table whose rows open.
 
-import { Empty, Failure, Loading, html, useState } from "../ui.js";
+import { Empty, Failure, Loading, html, useEffect, useRef, useState } from "../ui.js";
 import { count, number } from "../format.js";
 import { EntryRow } from "./entry.js";
 
 /** One page of entries with the ways to the others. `found` is what `useSearch` answers. */
 export function Results({ found }) {
   const { page, error, busy, number: pageNumber, retry } = found;
+  const top = useRef(null);
+  const last = useRef(pageNumber);
+  useEffect(() => {
+    // Another page begins at its beginning; one comes from the buttons below the one before.
+    if (last.current !== pageNumber) top.current?.scrollIntoView({ block: "start" });
+    last.current = pageNumber;
+  }, [pageNumber]);
   if (error && !page) return html`<${Failure} error=${error} retry=${retry} />`;
   if (!page) return html`<${Loading} what=${found.looked ? `Nothing in ${count(found.looked, "page")} so far, looking on` : "Searching the log"} />`;
   if (!page.entries.length && pageNumber === 1) {
     return html`<${Empty} title="Nothing meets all of that"><p>Take a condition away, or widen the time.</p><//>`;
   }
   return html`
-    <div class="audit-results" aria-busy=${busy}>
+    <div class="audit-results" ref=${top} aria-busy=${busy}>
       ${error && html`<${Failure} error=${error} retry=${retry} />`}
       <${Table} entries=${page.entries} key=${pageNumber} />
       <${Pager} found=${found} />
@@ -54,9 +61,9 @@ function Pager({ found }) {
   const { page, number: pageNumber, busy, next, back } = found;
   return html`
     <nav class="audit-pager" aria-label="Pages">
-      <button type="button" disabled=${busy || pageNumber === 1} onClick=${back}>Page before</button>
+      <button type="button" disabled=${pageNumber === 1} aria-disabled=${busy} onClick=${back}>Page before</button>
       <span>Page ${number(pageNumber)}, ${count(page.entries.length, "event")}</span>
-      <button type="button" disabled=${busy || !page.next_cursor} onClick=${next}>Next page</button>
+      <button type="button" disabled=${!page.next_cursor} aria-disabled=${busy} onClick=${next}>Next page</button>
     </nav>
   `;
 }

@@ -37,8 +37,8 @@ export function useSearch(asked, key) {
   return {
     ...state,
     number: state.cursors.length,
-    next: () => load([...state.cursors, state.page.next_cursor]),
-    back: () => load(state.cursors.slice(0, -1)),
+    next: () => state.busy || load([...state.cursors, state.page.next_cursor]),
+    back: () => state.busy || load(state.cursors.slice(0, -1)),
     retry: () => load(state.wanted ?? [null]),
   };
 }

@@ -31,13 +31,13 @@ export function Recent() {
         onChange=${(event) => setWanted({ ...wanted, onlyOpen: event.currentTarget.checked })} /> open now</label>
       <label class="audit-check"><input type="checkbox" checked=${wanted.consoles}
         onChange=${(event) => setWanted({ ...wanted, consoles: event.currentTarget.checked })} /> consoles too</label>
-      <button type="button" disabled=${busy} onClick=${again}>Look again</button>
+      <button type="button" aria-disabled=${busy} onClick=${again}>Look again</button>
       <span role="status" class="muted">${count(shown.length, "connection")} of ${all.length}</span>
     </div>
     ${shown.length ? html`<${Table} connections=${shown} />` : html`<${Empty} title="None of them is meant">
       ${!wanted.consoles && html`<p>Pages like this one are left out, unless you want consoles too.</p>`}<//>`}
     ${error && html`<${Failure} error=${error} retry=${more} />`}
-    ${cursor && html`<p><button type="button" disabled=${busy} onClick=${more}>Look further back</button></p>`}
+    ${cursor && html`<p><button type="button" aria-disabled=${busy} onClick=${more}>Look further back</button></p>`}
   `;
 }
 
@@ -53,15 +53,16 @@ const says = (each, words) => {
 /** The notes read so far, and how to read on. */
 function useNotes() {
   const [state, setState] = useState({ notes: [], cursor: null, error: null, busy: true });
-  const load = async (cursor, before, signal) => {
+  // Behind `before` come those from the cursor on; `shown` stays meanwhile, so that nothing jumps and no focus is lost.
+  const load = async (cursor, before, signal = null, shown = before) => {
     const tell = (told) => signal?.aborted || setState(told);
-    tell({ notes: before, cursor, error: null, busy: true });
+    tell({ notes: shown, cursor: state.cursor, error: null, busy: true });
     try {
       const query = { category: "delivery", event: "delivery.noted", newest_first: "true", limit: LIMIT, cursor };
       const page = await get("/api/audit/events", query, signal);
       tell({ notes: [...before, ...page.entries], cursor: page.next_cursor, error: null, busy: false });
     } catch (error) {
-      tell({ notes: before, cursor, error, busy: false });
+      tell({ notes: shown, cursor: state.cursor, error, busy: false });
     }
   };
   useEffect(() => {
@@ -69,7 +70,12 @@ function useNotes() {
     load(null, [], turn.signal);
     return () => turn.abort();
   }, []);
-  return { ...state, more: () => load(state.cursor, state.notes), again: () => load(null, []) };
+  const unless = (isBusy, act) => () => isBusy || act();
+  return {
+    ...state,
+    more: unless(state.busy, () => load(state.cursor, state.notes)),
+    again: unless(state.busy, () => load(null, [], null, state.notes)),
+  };
 }
 
 function Table({ connections }) {

@@ -12,28 +12,27 @@ export function Checkpoints() {
   const [answer, error, again] = useAnswer((signal) => get("/api/audit/checkpoints", { newest_first: "true", limit: LIMIT }, signal), []);
   return html`
     <section class="panel" aria-labelledby="integrity-checkpoints">
-      <h2 id="integrity-checkpoints">Checkpoints</h2>
+      <header class="integrity-head">
+        <h2 id="integrity-checkpoints">Checkpoints</h2>
+        <button type="button" class="quiet" onClick=${again}>Look again</button>
+      </header>
       ${error && html`<${Failure} error=${error} retry=${again} />`}
       ${!answer && !error && html`<${Loading} what="Reading the checkpoints" />`}
       ${answer?.checkpoints.length === 0 && html`<${Empty} title="There is none yet">
-        <p>The server makes one every thousand events or every minute, as it is set.</p>
-        <button type="button" onClick=${again}>Look again</button><//>`}
-      ${answer?.checkpoints.length > 0 && html`<${Table} checkpoints=${answer.checkpoints} again=${again} />`}
+        <p>The server makes one every thousand events or every minute, as it is set.</p><//>`}
+      ${answer?.checkpoints.length > 0 && html`<${Table} checkpoints=${answer.checkpoints} />`}
     </section>
   `;
 }
 
-function Table({ checkpoints, again }) {
+function Table({ checkpoints }) {
   const [showsAll, showAll] = useState(false);
   const [newest] = checkpoints;
   const shown = showsAll ? checkpoints : checkpoints.slice(0, SHOWN);
   return html`
     <p>The newest is of ${count(newest.size, "event")}, with the chain's hash <code title=${newest.head}>${newest.head.slice(0, 16)}…</code>.
       ${" "}Whoever keeps a copy can tell later that nothing before it was changed, replaced or cut off.</p>
-    <p class="audit-actions">
-      <${Copy} text=${newest.checkpoint} label="Copy the newest" />
-      <button type="button" class="quiet" onClick=${again}>Look again</button>
-    </p>
+    <p><${Copy} text=${newest.checkpoint} label="Copy the newest" /></p>
     <table class="audit-table integrity-table" role="table" aria-label="Checkpoints, the newest first">
       <thead role="rowgroup">
         <tr role="row">
