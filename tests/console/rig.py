@@ -99,7 +99,7 @@ class Window:
     def close(self) -> None:
         """Once all that goes wrong by now is noted."""
         if not self.page.is_closed():
-            self.page.evaluate("() => new Promise((done) => setTimeout(done))")
+            self.page.wait_for_function("() => new Promise((done) => setTimeout(done, 0, true))")
         self.context.close()
 
     @property
@@ -136,9 +136,11 @@ class Traffic:
         thread = Thread(target=trio.run, args=(self._run,))
         thread.start()
         self._there.wait()
-        yield self
-        trio.from_thread.run_sync(self._over.set, trio_token=self._token)
-        thread.join()
+        try:
+            yield self
+        finally:
+            trio.from_thread.run_sync(self._over.set, trio_token=self._token)
+            thread.join()
 
     async def _run(self) -> None:
         self._token, self._over = trio.lowlevel.current_trio_token(), trio.Event()

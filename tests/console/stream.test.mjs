@@ -331,6 +331,20 @@ test("only so many states are kept, and a failed one is not asked for in a circl
   assert.deepEqual([tries, states.failure.version, states.has(6)], [2, 7, true]);
 });
 
+test("of two states that both fail each is asked for once", async () => {
+  let tries = 0;
+  const states = new States(async () => {
+    if ((tries += 1) > 9) return new Promise(() => {}); // so that asking for ever fails the test, and does not stop it
+    throw new Error("not connected");
+  });
+  states.want(12, 11);
+  for (let turn = 0; turn < 9; turn += 1) await settled();
+  assert.deepEqual([tries, states.failure.version], [2, 12]);
+  states.again();
+  await settled();
+  assert.equal(tries, 4);
+});
+
 test("differences name what was added, removed and changed", () => {
   const before = { a: 1, b: [1, 2, { c: null }], gone: true };
   const after = { a: 2, b: [1, 2, { c: "x" }, 4], "new key": {} };

@@ -7,13 +7,19 @@ export class States {
   #known = new Map();
   #wishes = [];
   #asking = null;
+  #failed = new Map();
   #generation = 0;
 
   constructor(ask, { changed = () => {}, most = MOST_STATES } = {}) {
     this.ask = ask;
     this.changed = changed;
     this.most = most;
-    this.failure = null;
+  }
+
+  /** Why a version that is wished for cannot be had, `{version, reason}`; null where none failed. */
+  get failure() {
+    const version = this.#wishes.find((one) => this.#failed.has(one));
+    return version === undefined ? null : { version, reason: this.#failed.get(version) };
   }
 
   /** The state, or undefined where it has not come yet. */
@@ -29,7 +35,7 @@ export class States {
    * by `again`, or when it is wished for after something else. */
   want(...versions) {
     this.#wishes = versions;
-    if (!versions.includes(this.failure?.version)) this.failure = null;
+    for (const version of this.#failed.keys()) if (!versions.includes(version)) this.#failed.delete(version);
     for (const version of versions.toReversed().filter((one) => this.#known.has(one))) {
       this.#keep(version, this.#known.get(version)); // what is looked at is not dropped for what comes beside it
     }
@@ -40,7 +46,7 @@ export class States {
   again() {
     this.#generation += 1;
     this.#asking = null;
-    this.failure = null;
+    this.#failed.clear();
     this.#pump();
   }
 
@@ -51,7 +57,7 @@ export class States {
 
   #pump() {
     if (this.#asking !== null) return;
-    const next = this.#wishes.find((version) => !this.#known.has(version) && this.failure?.version !== version);
+    const next = this.#wishes.find((version) => !this.#known.has(version) && !this.#failed.has(version));
     if (next !== undefined) this.#load(next);
   }
 
@@ -62,7 +68,7 @@ export class States {
     if (generation !== this.#generation) return;
     this.#asking = null;
     if (reason === null) this.#keep(version, state);
-    else this.failure = { version, reason };
+    else this.#failed.set(version, reason); // each is asked for once: two that fail do not take turns for ever
     this.changed();
     this.#pump();
   }
