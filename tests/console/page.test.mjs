@@ -11,6 +11,7 @@ const format = await load("format");
 
 /** A WebSocket whose server is the test. */
 class Scripted {
+  static OPEN = 1;
   static opened = [];
   sent = [];
 
@@ -51,6 +52,14 @@ test("the token goes as a subprotocol, and none where there is none", (t) => {
   mock.timers.reset();
   opened(t);
   assert.deepEqual(newest().protocols, []);
+});
+
+test("nothing is sent on a connection that is closing", async (t) => {
+  const socket = opened(t);
+  newest().readyState = 2;
+  socket.tell({ type: "unboard" });
+  await assert.rejects(socket.ask({ type: "board" }), /Not connected/);
+  assert.deepEqual(newest().sent, []);
 });
 
 test("an ask is answered by its id, whatever comes in between", async (t) => {

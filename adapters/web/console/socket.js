@@ -59,7 +59,7 @@ export class Socket {
    * Rejects when the server says no, is silent for 15 s, or the connection is not open or gets lost: see `whenOpen`.
    */
   ask(message, onRecord = null) {
-    if (this.status !== "open") return Promise.reject(this.#where.failure("Not connected to the server"));
+    if (!this.#takes) return Promise.reject(this.#where.failure("Not connected to the server"));
     const id = `c${++this.#last}`;
     return new Promise((resolve, reject) => {
       const asked = { message, onRecord, resolve, reject, timer: null, isBegun: false };
@@ -71,7 +71,7 @@ export class Socket {
 
   /** Send a message whose answer does not matter (unboard, unwatch); nothing where the connection is not open. */
   tell(message) {
-    if (this.status === "open") this.#socket.send(JSON.stringify({ ...message, id: `c${++this.#last}` }));
+    if (this.#takes) this.#socket.send(JSON.stringify({ ...message, id: `c${++this.#last}` }));
   }
 
   /** Hear every frame of a type. Answers the function that stops hearing. */
@@ -91,6 +91,11 @@ export class Socket {
   onStatus(listener) {
     this.#watchers.add(listener);
     return () => this.#watchers.delete(listener);
+  }
+
+  /** Whether something sent now may arrive: a connection that closes is open until we hear of it. */
+  get #takes() {
+    return this.status === "open" && !(this.#socket.readyState > WebSocket.OPEN);
   }
 
   #take(frame) {
