@@ -275,6 +275,37 @@ test("at most two pages are under way, and a block nobody looks at any more is n
   assert.deepEqual(asked, [0, 1000, 3000]);
 });
 
+test("who slides through a stream has pages asked for at intervals, the last of them too", async () => {
+  const [asked, timers] = [[], []];
+  const records = new Records(async (after) => asked.push(after), { pause: 60_000, setTimeout: (does) => timers.push(does) });
+  for (const n of [0, 5, 10, 15]) records.want("list", n * 200 + 1, n * 200 + 20);
+  await settled();
+  assert.deepEqual([asked, timers.length], [[0], 1]);
+  timers[0]();
+  assert.deepEqual(asked, [0, 3000]);
+});
+
+test("left to the platform's own timers, what failed is asked for again", async (context) => {
+  const platform = globalThis.setTimeout;
+  context.after(() => (globalThis.setTimeout = platform));
+  const timers = [];
+  globalThis.setTimeout = function (does) { // as a browser's, which is nobody's method
+    if (this !== undefined && this !== globalThis) throw new TypeError("Illegal invocation");
+    timers.push(does);
+  };
+  let tries = 0;
+  const records = new Records(() => Promise.reject(new Error(`${(tries += 1)}`)));
+  records.want("list", 1, 20);
+  await settled();
+  const failing = () => Promise.reject(new Error("no"));
+  const model = new StreamModel(STREAM, { socket: new Server(1), get: failing });
+  model.open();
+  await settled();
+  assert.deepEqual([tries, model.status, timers.length], [1, "failed", 2]);
+  timers[0]();
+  assert.equal(tries, 2);
+});
+
 test("a page that cannot be read is not asked for again at once", async () => {
   const timers = [];
   let tries = 0;

@@ -6,6 +6,8 @@ import { States } from "./states.js";
 
 const MOST_HELD = 5000;
 const PAGE = 200;
+/** Milliseconds between pages for who slides through the stream: the states come first. */
+const PAUSE = 100;
 /** Milliseconds after an outline that could not be read. */
 const RETRY = 2000;
 
@@ -23,7 +25,7 @@ export class StreamModel {
   #isFilling = false;
   #offs = [];
 
-  constructor(stream, { socket, get, changed = () => {}, folded = changed, setTimeout = globalThis.setTimeout }) {
+  constructor(stream, { socket, get, changed = () => {}, folded = changed, setTimeout = later }) {
     this.stream = stream;
     this.socket = socket;
     this.get = get;
@@ -31,7 +33,7 @@ export class StreamModel {
     this.setTimeout = setTimeout;
     const page = (after, until) => socket.ask({ type: "page", stream, after, until: Math.min(until, this.version) });
     const state = async (at) => (await socket.ask({ type: "state", stream, at })).state;
-    this.records = new Records(page, { changed: () => this.changed(), setTimeout });
+    this.records = new Records(page, { changed: () => this.changed(), pause: PAUSE, setTimeout });
     this.states = new States(state, { changed: folded });
   }
 
@@ -161,6 +163,8 @@ export class StreamModel {
     else merge();
   }
 }
+
+const later = (does, delay) => setTimeout(does, delay); // a browser's own wants to be called by itself
 
 /** Whether the same question may be answered later: it was not the question that was refused. */
 function mayPass({ status, code }) {

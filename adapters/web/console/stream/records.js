@@ -13,9 +13,13 @@ export class Records {
   #asking = new Set();
   #generation = 0;
   #isResting = false;
+  #lookedAt = -Infinity;
+  #isLooking = false;
 
-  constructor(ask, { changed = () => {}, mostBlocks = MOST_BLOCKS, setTimeout = globalThis.setTimeout } = {}) {
+  /** Who looks at ever new versions has pages asked for each `pause` ms. */
+  constructor(ask, { changed = () => {}, mostBlocks = MOST_BLOCKS, pause = 0, setTimeout = later } = {}) {
     this.ask = ask;
+    this.pause = pause;
     this.changed = changed;
     this.mostBlocks = mostBlocks;
     this.setTimeout = setTimeout;
@@ -34,6 +38,20 @@ export class Records {
   /** From now on `who` looks at the versions `from` to `until`, and no more at what it looked at before. */
   want(who, from, until) {
     this.#wanted.set(who, [from, until]);
+    this.#soon();
+  }
+
+  /** Now, or when the pause since the last time is over. */
+  #soon() {
+    const wait = this.#lookedAt + this.pause - performance.now();
+    if (wait > 0 && !this.#isLooking) this.setTimeout(() => this.#look(), wait);
+    this.#isLooking = wait > 0;
+    if (wait <= 0) this.#look();
+  }
+
+  #look() {
+    this.#isLooking = false;
+    this.#lookedAt = performance.now();
     this.#pump();
   }
 
@@ -101,7 +119,7 @@ export class Records {
     if (failure === null) this.#block(n).asked = last; // what a whole page did not have is not asked for again
     else this.#rest();
     this.changed();
-    this.#pump();
+    this.#soon();
   }
 
   #rest() {
@@ -113,4 +131,5 @@ export class Records {
   }
 }
 
+const later = (does, delay) => setTimeout(does, delay); // a browser's own wants to be called by itself
 const number = (version) => Math.floor((version - 1) / BLOCK);
