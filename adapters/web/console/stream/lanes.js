@@ -46,8 +46,8 @@ export function Lanes({ model, journey }) {
   useEffect(() => hovered && records.want("hover", hovered, hovered), [hovered]);
 
   const placeAt = (event) => view.from + (event.offsetX / width) * (view.until - view.from);
-  const eventAt = (event) => {
-    const reach = (REACH / width) * (view.until - view.from);
+  const eventAt = (event, far = REACH) => {
+    const reach = (far / width) * (view.until - view.from);
     return nearest(events, placeAt(event), Math.floor(event.offsetY / LANE), reach);
   };
   usePointer(box, { width, view, all, change, zoom, hover, eventAt, placeAt, go: journey.go });
@@ -163,7 +163,8 @@ function usePointer(box, acts) {
       return drag.isFar && change(panned(drag.view, (by / width) * (drag.view.until - drag.view.from), all));
     };
     const up = (event) => {
-      const found = drag && !drag.isFar ? latest.current.eventAt(event) : 0;
+      const { eventAt, width } = latest.current;
+      const found = drag && !drag.isFar ? eventAt(event) || eventAt(event, width) : 0;
       drag = null;
       if (found > 0) latest.current.go(found);
     };

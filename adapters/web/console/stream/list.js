@@ -65,7 +65,8 @@ export function EventList({ model, journey, isNarrow }) {
           </div>
         </div>
       </div>
-      <div class="event-news" role="status">
+      <div class="event-news">
+        <span class="hidden" role="status">${fresh > 0 ? "There are new events" : ""}</span>
         ${fresh > 0 && html`<button type="button" onClick=${() => journey.go(version)}>${count(fresh, "new event")} ↓</button>`}
       </div>
     </div>`;
