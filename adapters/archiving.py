@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from functools import partial
 from pathlib import Path
 
+import structlog
 import trio
 from msgspec import json
 
@@ -19,7 +20,8 @@ from adapters.archive_worker import Asked, Told
 from core.audit import RecordArchive
 from core.decider import AnyDecider
 from core.identifiers import Category, StreamName
-from eventstore.archiving import Archived, NotArchived, at_rest, known, let_go
+from eventstore.archiving import Archived, NotArchived, Stub, known, let_go
+from eventstore.resting import at_rest
 from eventstore.sqlite import SQLiteStore
 
 ARCHIVED = (Category.CONVERSATION, Category.SESSION, Category.CALL)
@@ -28,6 +30,8 @@ MOST_WAITING = 20_000
 """Ended streams that are gathered before an archive is made."""
 DAY = 86_400_000_000
 """In µs."""
+
+log = structlog.get_logger("callboard.retention")
 
 Record = Callable[[RecordArchive], Awaitable[None]]
 
@@ -41,17 +45,19 @@ class Archiver:
     async def archive(self, before: int, only: Sequence[Category] = ARCHIVED) -> AsyncIterator[Archived]:
         """Archive the streams that have ended and whose last event is older than `before` (µs UTC); gives each archive
         when all that is in it has left the log. Raises NotArchived, StoreUnavailable."""
+        left = await _apart(Asked(str(self._path), []))  # of the last time, if it was cut short
+        await self._let_go(left.stubs)
         waiting = list[StreamName]()
         async for some in self.ended(before, only):
             waiting += some
             while len(waiting) >= MOST_WAITING:
-                archived = await self._archive(waiting)
-                waiting = waiting[archived.streams :]
-                yield archived
+                waiting, archived = await self._archive(waiting)
+                if archived is not None:
+                    yield archived
         while waiting:
-            archived = await self._archive(waiting)
-            waiting = waiting[archived.streams :]
-            yield archived
+            waiting, archived = await self._archive(waiting)
+            if archived is not None:
+                yield archived
 
     async def ended(self, before: int, only: Sequence[Category] = ARCHIVED) -> AsyncIterator[list[StreamName]]:
         """The streams that would be archived, some at a time."""
@@ -63,25 +69,36 @@ class Archiver:
                 yield [stream for stream in map(StreamName, names) if await self._has_ended(stream)]
 
     async def _has_ended(self, stream: StreamName) -> bool:
+        """Not a stream that cannot be read, of which nobody knows."""
         decider = self._deciders[stream.category]
-        recorded = await self._store.read_events(stream)
-        return decider.is_terminal(await trio.to_thread.run_sync(decider.fold, decider.initial, recorded))
+        try:
+            recorded = await self._store.read_events(stream)
+            return decider.is_terminal(await trio.to_thread.run_sync(decider.fold, decider.initial, recorded))
+        except Exception as fault:  # noqa: BLE001  # whatever is the matter with one stream, the others are archived
+            log.warning("a stream is not archived", stream=str(stream), reason=str(fault))
+            return False
 
-    async def _archive(self, streams: Sequence[StreamName]) -> Archived:
-        told = await _written_apart(Asked(str(self._path), [str(stream) for stream in streams]))
-        archived = told.archived
-        await self._record(
-            RecordArchive(archived.name, archived.sha256, archived.bytes, archived.events, archived.streams)
-        )
-        await self._store.write(known(archived))
-        for stub in told.stubs:
+    async def _archive(self, streams: list[StreamName]) -> tuple[list[StreamName], Archived | None]:
+        """An archive of as many as fit, and the streams that remain; none where nothing could be archived."""
+        told = await _apart(Asked(str(self._path), [str(stream) for stream in streams]))
+        for reason in told.skipped:
+            log.warning("a stream is not archived", reason=reason)
+        if (archived := told.archived) is not None:
+            await self._record(
+                RecordArchive(archived.name, archived.sha256, archived.bytes, archived.events, archived.streams)
+            )
+            await self._store.write(known(archived))
+            await self._let_go(told.stubs)
+        return streams[told.taken :], archived
+
+    async def _let_go(self, stubs: Sequence[Stub]) -> None:
+        for stub in stubs:
             began = trio.current_time()
             await self._store.write(let_go(stub))
             await trio.sleep(trio.current_time() - began)  # as long again for the others
-        return archived
 
 
-async def _written_apart(asked: Asked) -> Told:
+async def _apart(asked: Asked) -> Told:
     """By a process that comes last: it reads and compresses for seconds. Raises NotArchived."""
     command = [sys.executable, "-P", "-m", "adapters.archive_worker"]
     done = await trio.run_process(
@@ -90,3 +107,7 @@ async def _written_apart(asked: Asked) -> Told:
     if done.returncode:
         raise NotArchived(done.stdout.decode(errors="replace").strip() or "the process that archives was lost")
     return json.decode(done.stdout, type=Told)
+
+
+async def nothing_on_record(command: RecordArchive) -> None:
+    """For who only looks at what would be archived."""

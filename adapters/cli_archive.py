@@ -12,7 +12,7 @@ import trio
 import typer
 from rich.text import Text
 
-from adapters.cli_options import DEFAULT_STORE, Store, address, out
+from adapters.cli_options import DEFAULT_STORE, Store, address, err, out
 from adapters.setting_values import StoreAddress, Unusable
 from core.identifiers import Category
 
@@ -38,7 +38,7 @@ def archive(
 
     For a log that no server holds; a server does it by itself, with CALLBOARD_ARCHIVE_AFTER.
     """
-    from adapters.archiving import ARCHIVED
+    from adapters.archiving import ARCHIVED, DAY
 
     place, categories = address(store), tuple(only or ARCHIVED)
     if others := [category.value for category in categories if category not in ARCHIVED]:
@@ -46,39 +46,46 @@ def archive(
         raise Unusable(f"--category: streams of {', '.join(others)} do not end; write {ends}")
     if place.path is None or not place.path.exists():
         raise Unusable(f"there is no log at {place}; name one with --store sqlite:///PATH")
-    trio.run(_archive, place.path, older_than, categories, dry_run)
-    if compact and not dry_run:
+    before = time.time_ns() // 1000 - int(older_than * DAY)
+    if dry_run:
+        trio.run(_tell, place, place.path, before, categories)
+    elif trio.run(_archive, place.path, before, categories) and compact:
         _compact(place.path)
 
 
-async def _archive(path: Path, older_than: float, categories: tuple[Category, ...], dry_run: bool) -> None:
+async def _archive(path: Path, before: int, categories: tuple[Category, ...]) -> int:
+    """How many archives were made."""
     from adapters import bootstrap, encryption  # so that other commands start quickly
-    from adapters.archiving import DAY, Archiver
+    from adapters.archiving import Archiver
     from eventstore.locking import ServedElsewhere
     from eventstore.sqlite import SQLiteStore
 
-    before = time.time_ns() // 1000 - int(older_than * DAY)
     try:
         async with bootstrap.open_store(StoreAddress(path), encryption.key_file_named(), apart=False) as opened:
             if not isinstance(opened, SQLiteStore):
                 raise Unusable("a log in memory has no archives; name one with --store sqlite:///PATH")
             archiver = Archiver(opened, path, bootstrap.DECIDERS, _recorded_in(opened))
-            await (_tell(archiver, before, categories) if dry_run else _do(archiver, before, categories))
+            return await _do(archiver, before, categories)
     except ServedElsewhere:
         remedy = "it archives by itself with CALLBOARD_ARCHIVE_AFTER; or stop it first"
         raise Unusable(f"a server holds {path}; {remedy}") from None
 
 
-async def _tell(archiver: Archiver, before: int, categories: tuple[Category, ...]) -> None:
+async def _tell(store: StoreAddress, path: Path, before: int, categories: tuple[Category, ...]) -> None:
+    from adapters import bootstrap
+    from adapters.archiving import Archiver, nothing_on_record
+
     count = 0
-    async for streams in archiver.ended(before, categories):
-        for stream in streams:
-            out.print(str(stream), markup=False)
-        count += len(streams)
+    async with bootstrap.open_history(store) as opened:
+        archiver = Archiver(opened, path, bootstrap.DECIDERS, nothing_on_record)
+        async for streams in archiver.ended(before, categories):
+            for stream in streams:
+                out.print(str(stream), markup=False)
+            count += len(streams)
     out.print(f"{count:,} streams have ended and would be archived")
 
 
-async def _do(archiver: Archiver, before: int, categories: tuple[Category, ...]) -> None:
+async def _do(archiver: Archiver, before: int, categories: tuple[Category, ...]) -> int:
     count = 0
     async for archived in archiver.archive(before, categories):
         count += 1
@@ -87,6 +94,7 @@ async def _do(archiver: Archiver, before: int, categories: tuple[Category, ...])
         out.print(Text(f"Archive {archived.name}", "bold green").append(told, "default"))
     if not count:
         out.print("No stream has ended that long ago and is not archived yet")
+    return count
 
 
 def _recorded_in(store: EventStore) -> Record:
@@ -107,7 +115,12 @@ def _recorded_in(store: EventStore) -> Record:
 
 
 def _compact(path: Path) -> None:
-    from eventstore.archiving import compact
+    from eventstore.archived import compact
+    from eventstore.archiving import NotArchived
 
-    before, after = compact(path)
+    try:
+        before, after = compact(path)
+    except NotArchived as fault:  # what was asked for is done all the same
+        err.print(Text("callboard: ").append(str(fault)), soft_wrap=True)
+        return
     out.print(f"The log's file had {before / 1e6:,.1f} MB, and has {after / 1e6:,.1f} MB")

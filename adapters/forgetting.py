@@ -8,7 +8,8 @@ last; a server that ends before has lost the one, and forgetting again sees to t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -66,8 +67,24 @@ Record = Callable[[RecordForgetting], Awaitable[None]]
 StartOver = Callable[[Collection[StreamName]], Awaitable[None]]
 
 
-Forget = Callable[[str, Record], Awaitable[Forgotten]]
-"""Forgets whom somebody means, and says what was done; memory is seen to."""
+Forget = Callable[[Sequence[str], Record], Awaitable[list[Forgotten]]]
+"""Forgets those somebody means, and says of each what was done; memory is seen to."""
+
+
+@dataclass(slots=True)
+class _Doing:
+    """How far it has come with one subject."""
+
+    found: Remains
+    keys: int
+    blobs: int
+
+    def told(self) -> Forgotten:
+        return Forgotten(self.found.subject, self.keys, len(self.found.streams), self.blobs, self.found.in_clear)
+
+
+def _streams(done: Iterable[_Doing]) -> set[StreamName]:
+    return {stream for each in done for stream in each.found.streams}
 
 
 class Forgetting:
@@ -83,24 +100,54 @@ class Forgetting:
         `record` puts it into the log; `start_over` lets memory go of what streams said, and is called twice: also once
         nobody is reading any more what was readable before.
         """
+        return (await self.forget_all([named], record, start_over))[0]
+
+    async def forget_all(self, named: Sequence[str], record: Record, start_over: StartOver) -> list[Forgotten]:
+        """The same for several; what is looked at as a whole, memory and the index, is seen to once."""
         store, path = self._store, self._path
         if not isinstance(store, SQLiteStore) or not isinstance(store.opener, Vault) or path is None:
             raise NotSealed(NOT_SEALED)
         async with self._turn:
-            found = await _looked_for(path, store.opener, subject_named(named))
-            with trio.CancelScope(shield=True):  # whoever hangs up does not cut it in half; no step takes long
-                keys, blobs = len(found.key_ids), await self._destroyed(store.opener, found, record)
-                await start_over(found.streams)
-                await store.settle_readers()
-                before, found = found, await _looked_for(path, store.opener, found.subject)
-                if found.subject.startswith(STREAM) and len(found.streams) > len(before.streams):  # forked meanwhile
-                    keys, blobs = keys + len(found.key_ids), blobs + await self._destroyed(store.opener, found, record)
-                await start_over(found.streams)
-                await store.opener.destroy(())  # what was derived meanwhile may yet tell of it
-                await trio.to_thread.run_sync(store.opener.ring.finish)
-                if index_path(path).exists():
-                    await Index(path, store.opener).forget()
-        return Forgotten(found.subject, keys, len(found.streams), blobs, found.in_clear)
+            done = list[_Doing]()
+            try:
+                for each in named:
+                    found = await _looked_for(path, store.opener, subject_named(each))
+                    with trio.CancelScope(shield=True):  # whoever hangs up does not cut it in half
+                        blobs = await self._destroyed(store.opener, found, record)
+                        done.append(_Doing(found, len(found.key_ids), blobs))
+            finally:
+                with trio.CancelScope(shield=bool(done)):  # as above; no step takes long
+                    await self._forget_the_rest(store, store.opener, path, done, record, start_over)
+        return [each.told() for each in done]
+
+    async def _forget_the_rest(
+        self,
+        store: SQLiteStore,
+        vault: Vault,
+        path: Path,
+        done: Sequence[_Doing],
+        record: Record,
+        start_over: StartOver,
+    ) -> None:
+        """What was made of it: memory, what was forked meanwhile, what is derived, the index."""
+        if not done:
+            return
+        await start_over(_streams(done))
+        await store.settle_readers()
+        for each in done:
+            await self._look_again(path, vault, each, record)
+        await start_over(_streams(done))
+        await vault.destroy(())  # what was derived meanwhile may yet tell of it
+        await trio.to_thread.run_sync(vault.ring.finish)
+        if index_path(path).exists():
+            await Index(path, vault).forget()
+
+    async def _look_again(self, path: Path, vault: Vault, doing: _Doing, record: Record) -> None:
+        """Also what was forked meanwhile."""
+        before, doing.found = doing.found, await _looked_for(path, vault, doing.found.subject)
+        if doing.found.subject.startswith(STREAM) and len(doing.found.streams) > len(before.streams):
+            doing.keys += len(doing.found.key_ids)
+            doing.blobs += await self._destroyed(vault, doing.found, record)
 
     async def _destroyed(self, vault: Vault, found: Remains, record: Record) -> int:
         """How many blobs went with the keys."""

@@ -46,7 +46,7 @@ def history_of(settings: Settings, system: System, blobs: Blobs, sockets: Socket
     """Over a system whose clients come by `sockets`."""
     path, store, reels = settings.store.path, system.store, Reels(system.store, sockets.deciders)
     start_over = in_memory(system, sockets.recollection.forget, reels.forget)
-    forget = partial(Forgetting(store, path, blobs).forget, start_over=start_over)
+    forget = partial(Forgetting(store, path, blobs).forget_all, start_over=start_over)
     routes = (
         audit_blueprint(system, audit_log(path, store)),
         connections_blueprint(system, runs_of(audit_log(path, store), system.boot)),

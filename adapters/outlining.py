@@ -21,6 +21,7 @@ from core.conversation import MessageSaid
 from core.identifiers import StreamName
 from core.messages import Recorded
 from core.ports import EventStore
+from eventstore.archives import STATE
 from eventstore.catalog import EVENTS
 from eventstore.codec import Undecodable, UnknownName, events
 from eventstore.index import Opener
@@ -49,8 +50,8 @@ _ROWS = """SELECT json_group_array(originator_version), json_group_array(recorde
     SELECT originator_version, recorded_at, topic FROM stored_events
     WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?)"""
 """All at once: else a thread would have to wait for the interpreter's lock at each event."""
-_CONTENTS = """SELECT originator_version, topic, state FROM stored_events
-    WHERE originator_id = ? AND originator_version BETWEEN ? AND ? AND topic IN (SELECT value FROM json_each(?))"""
+_CONTENTS = f"""SELECT originator_version, topic, {STATE} FROM stored_events
+    WHERE originator_id = ? AND originator_version BETWEEN ? AND ? AND topic IN (SELECT value FROM json_each(?))"""  # noqa: S608  # the expression is ours
 
 _to_numbers, _to_texts = json.Decoder(list[int]).decode, json.Decoder(list[str]).decode
 

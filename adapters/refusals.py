@@ -13,13 +13,14 @@ from core.decider import CommandRejected
 from core.identifiers import StreamName
 from core.messages import Recorded
 from core.ports import EventStore
+from eventstore.archives import COMMAND
 from eventstore.codec import Undecodable, UnknownName, commands
 from eventstore.index import Opener
 from eventstore.proofs import Select
 from eventstore.sqlite import SQLiteStore
 
-_COMMANDS = """SELECT originator_version, command FROM stored_events
-    WHERE originator_id = ? AND originator_version BETWEEN ? AND ? AND command IS NOT NULL"""
+_COMMANDS = f"""SELECT originator_version, {COMMAND} FROM stored_events
+    WHERE originator_id = ? AND originator_version BETWEEN ? AND ? AND command IS NOT NULL"""  # noqa: S608  # the expression is ours
 
 
 class _Command(Struct):

@@ -1,4 +1,4 @@
-"""How long texts are kept: rules that a server follows by itself, looking at the whole log now and then.
+"""How long texts are kept: rules that a server follows by itself, looking at the whole log once a day.
 
 Ended streams go to archives, where all who read the log still find them; data subjects that were silent for long are
 forgotten, as `callboard forget` does it. Both are on record like everything else.
@@ -6,7 +6,6 @@ forgotten, as `callboard forget` does it. Both are on record like everything els
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,18 +18,18 @@ from actors.system import System
 from adapters.archiving import DAY, Archiver
 from adapters.auditing import stream_at
 from adapters.forgetting import Forget, recorded_by
-from adapters.web.answers import Problem, accepted
+from adapters.web.answers import accepted
 from core.audit import RecordArchive
 from core.decider import AnyDecider
 from core.identifiers import Category
-from core.ports import StoreUnavailable
-from eventstore.archives import explained
-from eventstore.retention import silent_since
+from eventstore.retention import heard_since, silent_since
 from eventstore.sealing import Vault
 from eventstore.sqlite import SQLiteStore
 
-PAUSE = 3600.0
-"""Seconds between two looks."""
+PAUSE = 86_400.0
+"""Seconds between two looks, which are at the whole log. So there is an archive a day at most, or a few large ones."""
+AT_ONCE = 50
+"""Subjects forgotten between two looks at who was heard of meanwhile."""
 PRINCIPAL = "retention"
 """Who does it, in stamps."""
 
@@ -53,7 +52,7 @@ class Keeper:
     ) -> None:  # fmt: skip
         self._rules, self._system, self._store, self._path = rules, system, store, path
         self._archiver = Archiver(store, path, deciders, self._record)
-        self._forget_subject = forget
+        self._forget_subjects = forget
 
     async def run(self) -> None:
         """For ever. What could not be done now is done at the next look."""
@@ -61,8 +60,8 @@ class Keeper:
             for rule in (self._archive, self._forget):
                 try:
                     await rule()
-                except (StoreUnavailable, Problem, OSError) as fault:
-                    log.warning("a rule of retention could not be followed now", reason=str(fault))
+                except Exception as fault:  # a rule's fault must end neither the other nor the server
+                    log.warning("a rule of retention could not be followed now", reason=str(fault), exc_info=fault)
             await trio.sleep(PAUSE)
 
     def _before(self, days: float) -> int:
@@ -74,18 +73,18 @@ class Keeper:
                 log.info("archived", archive=archived.name, streams=archived.streams, events=archived.events)
 
     async def _forget(self) -> None:
+        """Some at a time, and nobody of whom anything was heard since the look."""
         vault = self._store.opener
-        if self._rules.forget_after and isinstance(vault, Vault):
-            for subject in await self._silent(vault, self._before(self._rules.forget_after)):
-                recorded = recorded_by(self._system, self._system.stamp(principal=PRINCIPAL))
-                done = await self._forget_subject(subject, recorded)
+        if not self._rules.forget_after or not isinstance(vault, Vault):
+            return
+        before = self._before(self._rules.forget_after)
+        silent = await trio.to_thread.run_sync(silent_since, self._path, vault.ring, before)
+        for start in range(0, len(silent.subjects), AT_ONCE):
+            heard = await trio.to_thread.run_sync(heard_since, self._path, silent.head)
+            some = [subject for subject in silent.subjects[start : start + AT_ONCE] if subject not in heard]
+            recorded = recorded_by(self._system, self._system.stamp(principal=PRINCIPAL))
+            for done in await self._forget_subjects(some, recorded):
                 log.info("forgotten", keys=done.keys, streams=done.streams, blobs=done.blobs)
-
-    async def _silent(self, vault: Vault, before: int) -> list[str]:
-        try:
-            return await trio.to_thread.run_sync(silent_since, self._path, vault.ring, before)
-        except sqlite3.Error as fault:
-            raise StoreUnavailable(f"the log cannot be read: {explained(fault)}") from fault
 
     async def _record(self, command: RecordArchive) -> None:
         stamp = self._system.stamp(principal=PRINCIPAL)

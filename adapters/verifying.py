@@ -22,6 +22,7 @@ from adapters.verification.findings import (
     copied,
     distinct,
     events_told,
+    trouble_of_archives,
 )  # fmt: skip
 from eventstore.checkpointing import copies_file
 from eventstore.checkpoints import Checkpoint, MalformedCheckpoint, parse_file
@@ -85,8 +86,9 @@ async def verify(address: StoreAddress, out: Console, noted: Noted = NOTHING) ->
             return _tell(out, Trouble(ALTERED_CHECKPOINTS, f": {fault}."))
         findings = Findings(known, noted.head)
         await _read(store, findings, out)
+        trouble = findings.trouble() or await trouble_of_archives(store, address.path or Path())
     chain, held = findings.chain, findings.attestation.held
-    if (trouble := findings.trouble() or _false_signature(known, noted.keys)) is not None:
+    if (trouble := trouble or _false_signature(known, noted.keys)) is not None:
         return _tell(out, trouble)
     if held:
         what = "1 checkpoint holds" if len(held) == 1 else f"{len(held):,} checkpoints hold"

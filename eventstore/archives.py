@@ -23,8 +23,8 @@ from urllib.parse import unquote, urlsplit
 from msgspec import MsgspecError, Raw, Struct
 from msgspec.json import Decoder
 
-ARCHIVE = "-archive-"
-"""Behind the log's name, before the archive's."""
+ARCHIVE, ENDING = "-archive-", ".jsonl.gz"
+"""Behind the log's name, before and behind the archive's number."""
 STUB = '{"archived":'
 """What a place in an archive begins with, and no payload or command does."""
 KEPT = 12 * 2**20
@@ -58,13 +58,15 @@ Texts = dict[int, tuple[str, str | None]]
 
 
 def archive_file(log: Path, number: int) -> Path:
-    """Where the log's archive of this number is."""
-    return log.with_name(f"{log.name}{ARCHIVE}{number:06}.jsonl.gz")
+    """Where the log's archive of this number is: beside the file itself, by whatever name it is opened."""
+    log = log.resolve()
+    return log.with_name(f"{log.name}{ARCHIVE}{number:06}{ENDING}")
 
 
 def archives_beside(log: Path) -> list[Path]:
     """The archives that are there, in their order."""
-    return sorted(log.parent.glob(f"{escape(log.name)}{ARCHIVE}*.jsonl.gz"))
+    log = log.resolve()
+    return sorted(log.parent.glob(f"{escape(log.name)}{ARCHIVE}*{ENDING}"))
 
 
 def pointer(number: int, offset: int) -> str:
@@ -138,15 +140,23 @@ class Archives:
 
 def member(path: Path, offset: int) -> bytes:
     """The lines of the member that begins there. Raises OSError, zlib.error, EOFError."""
-    inflate, lines = zlib.decompressobj(GZIP), bytearray()
+    return measured_member(path, offset)[0]
+
+
+def measured_member(path: Path, offset: int) -> tuple[bytes, int]:
+    """The lines of the member that begins there, and how many bytes of the file it takes. Raises as `member`."""
+    inflate, lines, taken = zlib.decompressobj(GZIP), bytearray(), 0
     with path.open("rb") as file:
         file.seek(offset)
         while not inflate.eof:
-            piece = inflate.unconsumed_tail or file.read(PIECE)
+            piece = inflate.unconsumed_tail
+            if not piece:
+                piece = file.read(PIECE)
+                taken += len(piece)
             if not piece or len(lines) > MOST_TEXT:
                 raise EOFError("it ends too early" if not piece else "it has too much text")
             lines += inflate.decompress(piece, MOST_TEXT)
-    return bytes(lines)
+    return bytes(lines), taken - len(inflate.unused_data)
 
 
 def texts_of(lines: bytes) -> Texts:
@@ -165,7 +175,7 @@ def _command(json: Raw) -> str | None:
 
 def teach(connection: sqlite3.Connection, log: Path) -> sqlite3.Connection:
     """The connection, which knows from now on how to read the texts that the log has in archives."""
-    archives = Archives(log)
+    archives = Archives(log.resolve())
     connection.create_function("archived_state", 2, archives.state)
     connection.create_function("archived_command", 2, archives.command)
     return connection

@@ -1,31 +1,48 @@
 """Making an archive: texts of streams that are at rest into a file, and out of the log once the file is durable.
 
-Crash by crash: before the file has its name nothing has happened. A file that the log does not know is made anew under
-its name. A file the log knows, whose texts are still in the log, costs its bytes and nothing else: those texts go into
-the next one. No event is ever without its text, as it leaves the log only in favour of a file that was read back.
+Crash by crash: before the file has its name nothing has happened. A file that the log does not know costs its bytes
+and nothing else. Of a file that it knows, the texts that are still in the log leave it the next time (`left_over`). A
+number is used once: whoever archives beside us, such as the process of a server that was killed, writes another file.
+No event is ever without its text, as that leaves the log only in favour of a file that was read back.
 
 What is written here blocks, so it belongs into threads; what changes the log goes through the one that writes.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec import MsgspecError, Raw, Struct, json
 
 from core.ports import StoreUnavailable
 from eventstore import durable
-from eventstore.archives import GZIP, STUB, archive_file, explained, member, pointer, teach, texts_of
+from eventstore.archives import (
+    ARCHIVE,
+    ENDING,
+    GZIP,
+    KEPT,
+    STUB,
+    archive_file,
+    archives_beside,
+    explained,
+    member,
+    pointer,
+    teach,
+    texts_of,
+)
 from eventstore.batches import Statement
 from eventstore.chain import COLUMNS, GENESIS, Row, link
-from eventstore.locking import take_lock
 from eventstore.recorder import TABLE
-from eventstore.uris import reading_uri, uri
+from eventstore.uris import reading_uri
 
 PIECE = 10_000
 """Events that are put in order by their streams: whoever reads the log in its order goes back and forth in so many."""
@@ -33,8 +50,6 @@ MEMBER = 1 << 16
 """Bytes of text in a member, about: what is read for one event at least."""
 MOST_EVENTS = 100_000
 """Events in one archive, but for a stream that has more."""
-LOOK = 5_000
-"""Streams looked at in one go for those at rest."""
 
 _KEYS = f"SELECT rowid FROM {TABLE} WHERE originator_id = ? AND SUBSTR(state, 1, 12) <> '{STUB}'"
 _ROWS = f"SELECT {', '.join(COLUMNS)}, hash FROM {TABLE} WHERE rowid = ?"
@@ -42,6 +57,15 @@ _ROWS = f"SELECT {', '.join(COLUMNS)}, hash FROM {TABLE} WHERE rowid = ?"
 
 class NotArchived(StoreUnavailable):
     """The message says why, and what to do."""
+
+
+class Altered(NotArchived):
+    """An event of the `stream` is not what was recorded."""
+
+    def __init__(self, stream: str, version: int) -> None:
+        told = f"{stream}@{version} is not what was recorded; see what `callboard verify` says of the log"
+        super().__init__(told)
+        self.stream = stream
 
 
 class Archived(Struct, frozen=True):
@@ -86,36 +110,9 @@ class _Line(Struct):
 _encode = json.Encoder().encode
 
 
-def at_rest(path: Path, category: str, before: int, after: str = "") -> tuple[list[str], str | None]:
-    """Streams of a category whose last event is older than `before` (µs UTC) and still has its text in the log: some of
-    those behind `after`, in their order, and where the next begin. Raises NotArchived."""
-    try:
-        with closing(sqlite3.connect(reading_uri(path), uri=True)) as connection:
-            names = _next_streams(connection, category, after)
-            return [name for name in names if _rests(connection, name, before)], names[-1] if names else None
-    except sqlite3.Error as fault:
-        raise NotArchived(f"the log cannot be read: {fault}") from fault
-
-
-def _next_streams(connection: sqlite3.Connection, category: str, after: str) -> list[str]:
-    query = f"""WITH RECURSIVE names (name) AS (
-        SELECT MIN(originator_id) FROM {TABLE} WHERE originator_id > ?1 AND originator_id < ?2 UNION ALL
-        SELECT (SELECT MIN(originator_id) FROM {TABLE} WHERE originator_id > name AND originator_id < ?2)
-        FROM names WHERE name IS NOT NULL)
-        SELECT name FROM names WHERE name IS NOT NULL LIMIT ?3"""
-    bounds = max(after, f"{category}-"), f"{category}."  # the character behind the hyphen
-    return [name for (name,) in connection.execute(query, (*bounds, LOOK))]
-
-
-def _rests(connection: sqlite3.Connection, stream: str, before: int) -> bool:
-    query = f"SELECT recorded_at, SUBSTR(state, 1, 12) FROM {TABLE} WHERE originator_id = ? "
-    time, begins = connection.execute(query + "ORDER BY originator_version DESC LIMIT 1", (stream,)).fetchone()
-    return bool(time < before and begins != STUB)
-
-
 def write_archive(path: Path, streams: Sequence[str]) -> tuple[Archived, list[Stub]]:
     """The next archive of the log at `path`, of as many of the streams as fit, the first ones: what it is, and what may
-    leave the log for it. Raises NotArchived, OSError.
+    leave the log for it. Raises Altered, NotArchived, OSError.
 
     It is read back and held against the log before it gets its name.
     """
@@ -129,17 +126,37 @@ def write_archive(path: Path, streams: Sequence[str]) -> tuple[Archived, list[St
 
 def _written(log: sqlite3.Connection, path: Path, streams: Sequence[str]) -> tuple[Archived, list[Stub]]:
     positions, taken = _positions(log, streams)
-    number = _next_number(log)
+    number = _next_number(log, path)
     file = archive_file(path, number)
-    beside = durable.partial(file)
+    _remove_unfinished(path)
+    descriptor, name = tempfile.mkstemp(".partial", f".{file.name}.", file.parent)
+    beside = Path(name)
     try:
-        stubs = _fill(log, beside, number, positions)
+        with os.fdopen(descriptor, "wb") as archive:
+            stubs = _fill(log, archive, number, positions)
+        beside.chmod(0o644)
+        _read_back(beside, stubs, _digest_of(log, stubs))
         kept = durable.measure(beside)
         durable.sync(beside)
-        durable.put(beside, file)
+        _name(beside, file)
     finally:
         durable.remove(beside)
     return Archived(number, kept.sha256, kept.bytes, len(positions), taken), stubs
+
+
+def _name(beside: Path, file: Path) -> None:
+    """Never over another file. Raises NotArchived."""
+    try:
+        os.link(beside, file)
+    except FileExistsError:
+        raise NotArchived(f"{file.name} was made by somebody else meanwhile; archive again") from None
+    durable.sync(file.parent)
+
+
+def _remove_unfinished(path: Path) -> None:
+    """What others left who were killed; whoever still writes it comes to nothing."""
+    for leftover in path.resolve().parent.glob(f".{escape(path.resolve().name)}{ARCHIVE}*.partial"):
+        durable.remove(leftover)
 
 
 def _positions(log: sqlite3.Connection, streams: Sequence[str]) -> tuple[list[int], int]:
@@ -153,24 +170,39 @@ def _positions(log: sqlite3.Connection, streams: Sequence[str]) -> tuple[list[in
     return sorted(found), taken
 
 
-def _next_number(log: sqlite3.Connection) -> int:
-    """Behind those the log knows: a file it does not know was never used."""
-    return int(log.execute("SELECT MAX(CAST(name AS INTEGER)) FROM archives").fetchone()[0] or 0) + 1
+def _next_number(log: sqlite3.Connection, path: Path) -> int:
+    """Behind those the log knows, and those that are there."""
+    known = log.execute("SELECT MAX(CAST(name AS INTEGER)) FROM archives").fetchone()[0] or 0
+    there = (int(file.name.removesuffix(ENDING).rpartition("-")[2]) for file in archives_beside(path))
+    return max(int(known), *there, 0) + 1
 
 
-def _fill(log: sqlite3.Connection, file: Path, number: int, positions: Sequence[int]) -> list[Stub]:
-    stubs, written = list[Stub](), sha256()
-    with file.open("wb") as archive:
-        for start in range(0, len(positions), PIECE):
-            rows = [_row(log, position) for position in positions[start : start + PIECE]]
-            rows.sort(key=lambda row: (row[1], row[2]))
-            for some in _members(rows):
-                place = pointer(number, archive.tell())
-                archive.write(_compressed(b"".join(_line(row) for row in some)))
-                written.update(_digested((row[4], row[11]) for row in some))
-                stubs.append(Stub(place, tuple(row[0] for row in some)))
-    _read_back(file, stubs, written.digest())
+def _fill(log: sqlite3.Connection, archive: BinaryIO, number: int, positions: Sequence[int]) -> list[Stub]:
+    stubs = list[Stub]()
+    for rows in _pieces(_row(log, position) for position in positions):
+        for some in _members(sorted(rows, key=lambda row: (row[1], row[2]))):
+            place = pointer(number, archive.tell())
+            archive.write(_compressed(b"".join(_line(row) for row in some)))
+            stubs.append(Stub(place, tuple(row[0] for row in some)))
+    archive.flush()
     return stubs
+
+
+def _pieces(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """PIECE rows at a time; fewer where they have much text, as a reader keeps no more."""
+    piece, size = list[Row](), 0
+    for row in rows:
+        piece.append(row)
+        size += _size(row)
+        if len(piece) >= PIECE or size >= KEPT // 2:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
+def _size(row: Row) -> int:
+    return len(row[4]) + len(row[11] or "")
 
 
 def _row(log: sqlite3.Connection, position: int) -> Row:
@@ -180,14 +212,14 @@ def _row(log: sqlite3.Connection, position: int) -> Row:
     previous = GENESIS if position == 1 else before and before[0]
     columns = [part.encode() if at in (4, 11) and part is not None else part for at, part in enumerate(row[:-1])]
     if previous is None or link(previous, tuple(columns)) != row[-1]:
-        raise NotArchived(f"{row[1]}@{row[2]} is not what was recorded; see what `callboard verify` says of the log")
+        raise Altered(row[1], row[2])
     return row
 
 
 def _members(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     start, size = 0, 0
     for at, row in enumerate(rows, start=1):
-        size += len(row[4]) + len(row[11] or "")
+        size += _size(row)
         if size >= MEMBER or at == len(rows):
             yield rows[start:at]
             start, size = at, 0
@@ -204,12 +236,20 @@ def _compressed(lines: bytes) -> bytes:
     return deflate.compress(lines) + deflate.flush()
 
 
-def _digested(texts: Iterator[tuple[str, str | None]]) -> bytes:
+def _digested(texts: Iterable[tuple[str, str | None]]) -> bytes:
     return b"".join(sha256(json.encode(text)).digest() for text in texts)
 
 
+def _digest_of(log: sqlite3.Connection, stubs: Sequence[Stub]) -> bytes:
+    """Of the texts in the log, in the order of the archive."""
+    digest, query = sha256(), f"SELECT state, command FROM {TABLE} WHERE rowid = ?"
+    for stub in stubs:
+        digest.update(_digested(log.execute(query, (position,)).fetchone() for position in stub.positions))
+    return digest.digest()
+
+
 def _read_back(file: Path, stubs: Sequence[Stub], written: bytes) -> None:
-    """The file says what was to be written, as its readers will find it."""
+    """The file says what is in the log, as its readers will find it."""
     read = sha256()
     try:
         for stub in stubs:
@@ -232,19 +272,3 @@ def let_go(stub: Stub) -> Statement:
     statement = f"UPDATE {TABLE} SET state = ?1, command = IIF(command IS NULL, NULL, ?1) "
     statement += f"WHERE rowid IN (SELECT value FROM JSON_EACH(?2)) AND SUBSTR(state, 1, 12) <> '{STUB}'"
     return Statement(statement, (stub.place, json.encode(stub.positions).decode()))
-
-
-def compact(path: Path) -> tuple[int, int]:
-    """Give back what room is free in the log's file, which nobody may be writing to; its bytes before and after. Raises
-    StoreUnavailable."""
-    lock = take_lock(path)
-    before = path.stat().st_size
-    try:
-        with closing(sqlite3.connect(uri(path, "rw"), uri=True, isolation_level=None)) as log:
-            log.execute("VACUUM")
-            log.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.Error as fault:
-        raise NotArchived(f"{path} cannot be made smaller: {fault}") from fault
-    finally:
-        lock.release()
-    return before, path.stat().st_size

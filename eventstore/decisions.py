@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from core.identifiers import StreamName
+from core.ports import StoreUnavailable
 from eventstore.archives import COMMAND, STATE, explained
 from eventstore.codec import Undecodable, UnknownName, commands, events
 from eventstore.recorder import TABLE
@@ -47,7 +48,7 @@ def streams(path: Path) -> list[tuple[str, int]]:
 def decisions(
     connection: sqlite3.Connection | sqlite3.Cursor, stream: str, opener: Opener | None = None
 ) -> Iterator[Group]:
-    """The stream's decisions in their order, read as they are asked for. Raises Unreadable.
+    """The stream's decisions in their order, read as they are asked for. Raises Unreadable, StoreUnavailable.
 
     From the first one on of which anything was forgotten there are no commands: they cannot be decided again.
     """
@@ -68,8 +69,10 @@ def decisions(
             elif said is not None:
                 command = _decoded(said)
             recorded.append(events.decode(name, state))
-    except (UnknownName, Undecodable, sqlite3.OperationalError) as reason:
-        raise Unreadable(f"{StreamName(stream)}@{reached}: {explained(reason)}") from reason
+    except (UnknownName, Undecodable) as reason:
+        raise Unreadable(f"{StreamName(stream)}@{reached}: {reason}") from reason
+    except sqlite3.Error as fault:
+        raise StoreUnavailable(f"the log cannot be read: {explained(fault)}") from fault
     if recorded:
         yield command, tuple(recorded)
 

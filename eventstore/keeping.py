@@ -127,7 +127,7 @@ def _copy_checkpoints(source: Path, target: Path) -> None:
 
 
 def _copy_archives(log: Path, copy: Path, tell: Tell) -> None:
-    found = archives_beside(log)
+    found, log = archives_beside(log), log.resolve()
     for number, path in enumerate(found, start=1):
         tell("copying archives", number, len(found))
         durable.copy(path, beside(copy, path.name.removeprefix(log.name)))

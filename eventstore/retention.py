@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from eventstore.archives import STATE, teach
+from msgspec import MsgspecError, Struct
+
+from core.ports import StoreUnavailable
+from eventstore.archives import STATE, explained, teach
 from eventstore.keyring import KeyRing
+from eventstore.personal import FORKED
 from eventstore.recorder import TABLE
-from eventstore.subjects import PERSON, owner
+from eventstore.subjects import PERSON, STREAM, is_shared, owner
 from eventstore.uris import reading_uri
 
 _NAMES = """WITH RECURSIVE names (name) AS (
@@ -18,28 +22,72 @@ _NAMES = """WITH RECURSIVE names (name) AS (
     SELECT (SELECT MIN({0}) FROM {1} WHERE {0} > name) FROM names WHERE name IS NOT NULL)
     SELECT name FROM names WHERE name IS NOT NULL"""
 """All values of an indexed column, one step in the index for each."""
+_FIRST = f"SELECT topic, {STATE}, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
+_FORKS = f"SELECT originator_id, JSON_EXTRACT({STATE}, '$.source') FROM {TABLE} WHERE topic IN (?, ?)"
 
 
-def silent_since(path: Path, ring: KeyRing, before: int) -> list[str]:
-    """The subjects with keys of whom the log has something, but nothing since `before` (µs UTC). Raises sqlite3.Error,
-    StoreUnavailable."""
-    with closing(teach(sqlite3.connect(reading_uri(path), uri=True), path)) as connection:
-        heard = dict[str, int]()
-        for subject, time in (*_of_streams(connection), *_of_people(connection)):
+class Silent(Struct, frozen=True):
+    """Subjects nothing was heard of for long, when the log ended at `head`."""
+
+    subjects: tuple[str, ...]
+    head: int
+
+
+def silent_since(path: Path, ring: KeyRing, before: int) -> Silent:
+    """The subjects with keys of whom the log has something, but nothing since `before` (µs UTC). What is said in a fork
+    of a stream that is nobody's is heard of that stream: they are forgotten together. Raises StoreUnavailable."""
+    heard = dict[str, int]()
+    with _reading(path) as log:
+        head = log.execute(f"SELECT MAX(rowid) FROM {TABLE}").fetchone()[0] or 0
+        for subject, time in (*_of_streams(log), *_of_people(log)):
             heard[subject] = max(time, heard.get(subject, time))
-    return [subject for subject in ring.subjects() if heard.get(subject, before) < before]
+    return Silent(tuple(subject for subject in ring.subjects() if heard.get(subject, before) < before), head)
 
 
-def _of_streams(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
-    first = f"SELECT topic, {STATE}, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
+def heard_since(path: Path, head: int) -> set[str]:
+    """The subjects that were heard of behind this position of the log. Raises StoreUnavailable."""
+    with _reading(path) as log:
+        rows = log.execute(f"SELECT DISTINCT originator_id, principal FROM {TABLE} WHERE rowid > ?", (head,)).fetchall()
+        forks = dict(log.execute(_FORKS, FORKED))
+        of_streams = {subject for stream, _ in rows for subject in _subjects(log, stream, forks)}
+        return of_streams | {PERSON + person for _, person in rows}
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the log. Raises StoreUnavailable for whatever cannot be read by it."""
+    try:
+        with closing(teach(sqlite3.connect(reading_uri(path), uri=True), path)) as log:
+            yield log
+    except sqlite3.Error as fault:
+        raise StoreUnavailable(f"the log cannot be read: {explained(fault)}") from fault
+
+
+def _of_streams(log: sqlite3.Connection) -> Iterator[tuple[str, int]]:
     last = f"SELECT recorded_at FROM {TABLE} WHERE originator_id = ? ORDER BY originator_version DESC LIMIT 1"
-    for (stream,) in connection.execute(_NAMES.format("originator_id", TABLE)):
-        begin = connection.execute(first, (stream,)).fetchone()
-        if begin is not None:
-            yield owner(stream, begin), connection.execute(last, (stream,)).fetchone()[0]
+    forks = dict(log.execute(_FORKS, FORKED))
+    for (stream,) in log.execute(_NAMES.format("originator_id", TABLE)):
+        (time,) = log.execute(last, (stream,)).fetchone()
+        for subject in _subjects(log, stream, forks):
+            yield subject, time
 
 
-def _of_people(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+def _of_people(log: sqlite3.Connection) -> Iterator[tuple[str, int]]:
     last = f"SELECT recorded_at FROM {TABLE} WHERE principal = ? ORDER BY rowid DESC LIMIT 1"
-    for (principal,) in connection.execute(_NAMES.format("principal", TABLE)):
-        yield PERSON + principal, connection.execute(last, (principal,)).fetchone()[0]
+    for (principal,) in log.execute(_NAMES.format("principal", TABLE)):
+        yield PERSON + principal, log.execute(last, (principal,)).fetchone()[0]
+
+
+def _subjects(log: sqlite3.Connection, stream: str, forks: Mapping[str, str]) -> Iterator[str]:
+    """Who is heard of where something is recorded in the stream: its owner; where that is nobody, the stream, and the
+    ones it was forked from. In a stream of many, that stream: the people are heard of by their names."""
+    first = None if is_shared(stream) else log.execute(_FIRST, (stream,)).fetchone()
+    subject = STREAM + stream
+    with suppress(MsgspecError):  # somebody changed it: nobody is forgotten for that
+        subject = subject if first is None else owner(stream, first)
+    yield subject
+    seen = {stream}
+    while subject == STREAM + stream and (source := forks.get(stream)) is not None and source not in seen:
+        seen.add(source)
+        stream, subject = source, STREAM + source
+        yield subject

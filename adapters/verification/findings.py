@@ -9,10 +9,12 @@ from msgspec import Struct
 
 from adapters.proof_verifier import said_time
 from adapters.telling.words import shorten
+from eventstore.archived import altered
 from eventstore.attestation import Attestation, Contradiction
 from eventstore.chain import Break, Row, Verification
 from eventstore.checkpointing import copies_file
 from eventstore.checkpoints import Checkpoint, parse_file
+from eventstore.sqlite import SQLiteStore
 
 ALTERED_CHECKPOINTS = "The log's checkpoints were altered"
 
@@ -58,6 +60,13 @@ class Findings:
             told = ": its end was cut off, or it is another log."
             return Trouble("The chain does not come through the head noted", told)
         return None
+
+
+async def trouble_of_archives(store: SQLiteStore, path: Path) -> Trouble | None:
+    """Of the files with texts that have left the log at `path`. The chain covers those texts, and the digests on record
+    all of the file. Raises StoreUnavailable, OSError."""
+    name = await store.look(lambda select: altered(select, path))
+    return None if name is None else Trouble("An archive was altered", f": {name} has another digest than on record.")
 
 
 def distinct(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:

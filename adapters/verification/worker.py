@@ -18,7 +18,7 @@ from msgspec import msgpack
 from adapters.bootstrap import open_history
 from adapters.priority import come_last
 from adapters.setting_values import StoreAddress
-from adapters.verification.findings import ALTERED_CHECKPOINTS, Findings, copied, distinct
+from adapters.verification.findings import ALTERED_CHECKPOINTS, Findings, copied, distinct, trouble_of_archives
 from adapters.verification.messages import Fails, Holds, Message, Progress, Question
 from core.ports import StoreUnavailable
 from eventstore.checkpoints import MalformedCheckpoint
@@ -57,7 +57,7 @@ async def verify(question: Question, tell: Callable[[Message], None]) -> None:
         async with open_history(StoreAddress(path)) as store:
             findings = Findings(distinct([*await store.look(checkpoints), *copied(path, store.epoch)]))
             await _read(store, findings, question.rest, tell)
-            tell(await _verdict(store, findings))
+            tell(await _verdict(store, findings, path))
     except MalformedCheckpoint as fault:
         tell(Fails(f"{ALTERED_CHECKPOINTS}: {fault}."))
     except (StoreUnavailable, OSError) as fault:
@@ -80,8 +80,8 @@ async def _read(store: SQLiteStore, findings: Findings, rest: float, tell: Calla
         await trio.sleep(rest)
 
 
-async def _verdict(store: SQLiteStore, findings: Findings) -> Holds | Fails:
-    trouble = findings.trouble()
+async def _verdict(store: SQLiteStore, findings: Findings, path: Path) -> Holds | Fails:
+    trouble = findings.trouble() or await trouble_of_archives(store, path)
     if trouble is None:
         return Holds(findings.chain.position, findings.chain.head.hex())
     event = trouble.event

@@ -24,7 +24,7 @@ def forgetting_blueprint(system: System, forget: Forget) -> Blueprint:
         require(Role.OPERATOR)
         stamp = system.stamp(principal=current_visitor().principal, correlation_id=current_correlation())
         try:
-            return answer(await forget(subject, recorded_by(system, stamp)))
+            return answer((await forget([subject], recorded_by(system, stamp)))[0])
         except NotSealed as refusal:
             raise Problem(409, str(refusal)) from None
 

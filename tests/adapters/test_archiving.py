@@ -20,11 +20,24 @@ from adapters.forgetting import Forgetting, nothing_in_memory, recorded_in
 from adapters.gateways.blobs import blobs_beside
 from adapters.retention import PRINCIPAL
 from core.audit import StreamsArchived
+from core.channel import Publish, Published
+from core.conversation import (
+    ConversationForked,
+    ConversationOpened,
+    ForkConversation,
+    MessageSaid,
+    OpenConversation,
+    Role,
+    Say,
+)
 from core.identifiers import Category, StreamName
-from core.messages import Recorded, Stamp
+from core.messages import Decision, Recorded, Stamp
 from eventstore.archives import archive_file, archives_beside
 from eventstore.masterkey import make_master_key, read_master_key
 from eventstore.opening import open_sqlite, open_sqlite_read_only
+from eventstore.retention import heard_since, silent_since
+from eventstore.sealing import Vault
+from eventstore.sqlite import SQLiteStore
 from tests.adapters.whole import Whole, serving
 
 Run = Callable[..., tuple[int, str, str]]
@@ -149,6 +162,49 @@ async def test_a_log_that_a_server_holds_is_left_to_it(tmp_path: Path) -> None:
     assert b"it archives by itself with CALLBOARD_ARCHIVE_AFTER" in done.stderr
 
 
+def test_whoever_changes_what_an_archive_says_beside_the_texts_is_found_by_its_digest(
+    run: Run, log: tuple[Path, str, str]
+) -> None:
+    path, _, _ = log
+    store = ("--store", f"sqlite:///{path}")
+    assert run("archive", "--older-than", "0", *store)[0] == 0
+    file = archive_file(path, 1)
+    lines = gzip.decompress(file.read_bytes())
+    assert b'"principal":"anonymous"' in lines
+    file.write_bytes(gzip.compress(lines.replace(b'"principal":"anonymous"', b'"principal":"mallory"')))
+    code, out, _ = run("verify", *store)
+    assert code == 1
+    assert "An archive was altered: log.db-archive-000001.jsonl.gz has another digest than on record." in out
+    file.unlink()
+    code, _, err = run("check", *store, "--processes", "1")
+    assert code == 1
+    assert "log.db-archive-000001.jsonl.gz is missing; put the archive back from a backup" in err
+
+
+def test_a_stream_that_cannot_be_read_or_was_altered_keeps_no_other_from_its_archive(
+    run: Run, log: tuple[Path, str, str]
+) -> None:
+    path, ended, _ = log
+    store = ("--store", f"sqlite:///{path}")
+
+    async def more() -> tuple[str, str]:
+        async with serving(**served(path)) as server:
+            return await talk(server, ends=True), await talk(server, ends=True)
+
+    altered, strange = trio.run(more)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER only_archived")
+        change = "UPDATE stored_events SET {} WHERE originator_id = ? AND originator_version = 2"
+        connection.execute(change.format("principal = 'mallory'"), (f"conversation-{altered}",))
+        connection.execute(change.format("topic = 'conversation.sung/1'"), (f"conversation-{strange}",))
+    code, out, _ = run("archive", "--older-than", "0", *store)
+    assert code == 0
+    assert "events of 1 streams" in out
+    assert f"conversation-{altered}@2 is not what was recorded" in out
+    assert f"stream=conversation-{strange}" in out
+    assert ended.encode() in in_archives(path)
+
+
 # --- by the rules of retention --------------------------------------------------------------------------------------
 
 
@@ -209,3 +265,45 @@ async def test_what_is_sealed_is_sealed_in_the_archive_and_gone_with_its_key(run
         done = await Forgetting(store, path, blobs_beside(path)).forget(stream, record, nothing_in_memory)
         assert done.keys == 1
         assert SECRET not in repr(await store.read_stream(stream))
+
+
+# --- who was heard of -----------------------------------------------------------------------------------------------
+
+LONG_AGO, LATELY = 1_000, 2_000_000
+
+
+async def noted(store: SQLiteStore, to: StreamName, text: str, time: int, principal: str = "anonymous") -> None:
+    version = len(await store.read_stream(to))
+    stamp = Stamp("c", time, principal=principal)
+    if to.category is Category.CHANNEL:
+        decision = Decision(stamp, Publish("news", {"text": text}), (Published("news", {"text": text}),))
+    elif version:
+        decision = Decision(stamp, Say("m", "r", text), (MessageSaid("m", Role.USER, text),))
+    else:
+        opened = ConversationOpened("friendly", "daily", None, None, "api")
+        decision = Decision(stamp, OpenConversation(), (opened, MessageSaid("m", Role.USER, text)))
+    await store.append(to, [decision], expected_version=version)
+
+
+async def test_a_fork_is_heard_of_for_the_stream_it_was_forked_from_and_a_channel_for_nobody(tmp_path: Path) -> None:
+    path, key = tmp_path / "log.db", tmp_path / "key"
+    make_master_key(key)
+    names = ("source", "silent", "anns", "bobs")
+    source, silent, anns, bobs = (StreamName.of(Category.CONVERSATION, name) for name in names)
+    async with open_sqlite(path, master=read_master_key(key)) as store:
+        for stream, who in ((source, "anonymous"), (silent, "anonymous"), (anns, "ann"), (bobs, "bob")):
+            await noted(store, stream, "hello", LONG_AGO, who)
+        fork = StreamName.of(Category.CONVERSATION, "fork")
+        forked = Decision(Stamp("c", LATELY), ForkConversation(str(source), 2), (ConversationForked(str(source), 2),))
+        await store.append(fork, [forked], expected_version=0)
+        await noted(store, StreamName.of(Category.CONVERSATION, "anns2"), "again", LATELY, "ann")
+        news = StreamName.of(Category.CHANNEL, "news")
+        for who, time in (("bob", LONG_AGO), ("ann", LATELY)):
+            await noted(store, news, "news", time, who)
+        assert isinstance(store.opener, Vault)
+        ring = store.opener.ring
+        found = silent_since(path, ring, LATELY)
+        assert found.subjects == ("person:bob", f"stream:{silent}")
+        assert silent_since(path, ring, LONG_AGO).subjects == ()
+        await noted(store, bobs, "I am back", LATELY, "bob")
+        assert heard_since(path, found.head) == {"person:bob"}

@@ -241,7 +241,7 @@ async def test_a_caller_that_hangs_up_midway_does_not_cut_a_forgetting_short(tmp
 
             await Forgetting(store, path, blobs).forget("ann", hanging_up, start_over)
         assert (await store.read_events(said("1")))[0].user_info == {}
-        assert started_over == [(said("1"),)] * 2
+        assert started_over == [{said("1")}] * 2
         assert not ring.unfinished()
     assert b"4711" not in b"".join(file.read_bytes() for file in _files(tmp_path))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -21,13 +22,16 @@ from rich.console import Console
 from adapters.checking import check
 from adapters.exports.formats import Format
 from adapters.exports.writing import Export, Question
+from adapters.outlining import outlined
+from adapters.refusals import refused_among
 from adapters.setting_values import StoreAddress
 from adapters.verifying import verify
 from core.identifiers import StreamName
 from core.ports import DuplicateCommand, StoreUnavailable
 from eventstore import archives, archiving
+from eventstore.archived import left_over
 from eventstore.archives import archive_file, archives_beside
-from eventstore.archiving import NotArchived, known, let_go, write_archive
+from eventstore.archiving import Altered, NotArchived, known, let_go, write_archive
 from eventstore.audit import AuditLog, Filters
 from eventstore.backups import NotKept
 from eventstore.checkpoints import Checkpoint
@@ -110,11 +114,6 @@ async def by_the_gate(path: Path) -> Any:
     return check(path, lambda _: None, processes=1)
 
 
-async def by_verification(path: Path) -> Any:
-    said = io.StringIO()
-    return await verify(StoreAddress(path), Console(file=said, width=500)), said.getvalue()
-
-
 async def by_proofs(path: Path) -> Any:
     async with open_sqlite_read_only(path) as store:
 
@@ -128,7 +127,19 @@ async def by_proofs(path: Path) -> Any:
         return await store.look(proofs)
 
 
-READERS = (by_the_store, by_questions, by_questions_to_a_new_index, by_the_gate, by_verification, by_proofs)
+async def by_outlines(path: Path) -> Any:
+    """What the console shows: outlines, and the commands behind refusals."""
+    async with open_sqlite_read_only(path) as store:
+        outlines, refusals = [], []
+        for name, _ in streams(path):
+            stream = StreamName(name)
+            outlines.append((await outlined(store, stream)).encoded())
+            refusals.append(await refused_among(store, stream, await store.read_stream(stream)))
+        assert any(refusals)
+        return outlines, refusals
+
+
+READERS = (by_the_store, by_questions, by_questions_to_a_new_index, by_the_gate, by_proofs, by_outlines)
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -195,7 +206,7 @@ def test_an_archive_is_lines_of_json_that_anybody_can_read(log: Path) -> None:
 
 @pytest.mark.parametrize("most", [1, 7, 100])
 def test_however_archives_are_cut_all_is_found(log: Path, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, size in (("MOST_EVENTS", most), ("PIECE", 2 * most), ("MEMBER", 500)):
+    for name, size in (("MOST_EVENTS", most), ("PIECE", 2 * most), ("MEMBER", 500), ("KEPT", 9000)):
         monkeypatch.setattr(archiving, name, size)
     monkeypatch.setattr(archives, "KEPT", 2000)
     before = texts_in(log)
@@ -286,7 +297,7 @@ async def test_what_is_not_as_it_was_recorded_is_not_archived(log: Path) -> None
     with raw(log) as connection:
         connection.execute("DROP TRIGGER only_archived")
         connection.execute("UPDATE stored_events SET principal = 'mallory' WHERE rowid = 5")
-    with pytest.raises(NotArchived, match="is not what was recorded; see what `callboard verify` says"):
+    with pytest.raises(Altered, match="is not what was recorded; see what `callboard verify` says"):
         write_archive(log, [name for name, _ in streams(log)])
     assert not list(log.parent.glob("*archive*"))
     assert not list(log.parent.glob(".*archive*"))
@@ -349,3 +360,58 @@ def test_nothing_is_restored_over_the_archives_of_another_log(log: Path, tmp_pat
     shutil.copy(archive_file(log, 1), archive_file(lost, 1))  # its own, which survived
     restore(tmp_path / "backup", lost)
     assert only_read(lost) == only_read(log)
+
+
+def test_no_query_reads_texts_but_by_the_expressions_that_know_of_archives() -> None:
+    plain = re.compile(r"SELECT[^\"']*?(?<![.\w{])(?:e\.)?(state|command)\b(?!_| IS| =|_id)[^\"']*?FROM", re.DOTALL)
+    known = {
+        "archives.py", "archiving.py", "archived.py",  # what is in the log itself is their matter
+        "resting.py",  # which looks whether it is a stub
+        "unlocking.py",  # audit streams, which are never archived
+    }  # fmt: skip
+    root = Path(__file__).parents[2]
+    found = [
+        f"{path.name}: {match[0]}"
+        for folder in ("eventstore", "adapters", "actors")
+        for path in (root / folder).rglob("*.py")
+        if path.name not in known
+        for match in plain.finditer(path.read_text())
+    ]
+    assert found == []
+
+
+def test_a_log_that_is_opened_by_a_link_has_its_archives_beside_itself(log: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(log)
+    expected = only_read(log)
+    trio.run(archived, link)
+    assert archives_beside(log) == archives_beside(link) == [archive_file(log, 1)]
+    assert list(link.parent.iterdir()) == [link]
+    assert only_read(log) == only_read(link) == expected
+
+
+def test_an_archive_of_whoever_archives_beside_us_is_never_replaced(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [name for name, _ in streams(log)]
+    trio.run(archived, log, names[:2])
+    first = archive_file(log, 1).read_bytes()
+    archive_file(log, 2).write_bytes(b"of a server that was killed before the log knew it")
+    write_archive(log, names[2:4])
+    assert archive_file(log, 3).exists()
+    monkeypatch.setattr(archiving, "_next_number", lambda log, path: 1)  # it looked before the other one was done
+    with pytest.raises(NotArchived, match="was made by somebody else meanwhile"):
+        write_archive(log, names[4:])
+    assert archive_file(log, 1).read_bytes() == first
+
+
+async def test_what_was_left_in_the_log_by_who_was_killed_leaves_it_the_next_time(log: Path) -> None:
+    names = [name for name, _ in streams(log)]
+    async with open_sqlite(log) as store:
+        assert left_over(log) == []
+        it, stubs = write_archive(log, names)
+        await store.write(known(it))
+        assert left_over(log) == stubs
+        for stub in left_over(log):
+            await store.write(let_go(stub))
+        assert left_over(log) == []
+    assert all(state.startswith(archives.STUB) for state, _ in texts_in(log))
