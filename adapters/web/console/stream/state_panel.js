@@ -10,7 +10,8 @@ export function StatePanel({ model, cursor }) {
   const { states } = model;
   const shown = useRef(null);
   const folds = useRef(new Map()).current;
-  if (states.has(cursor)) shown.current = cursor;
+  // While one goes along with what is recorded, only some of the versions that pass are wished for.
+  for (const version of [states.wished, cursor]) if (states.has(version)) shown.current = version;
   const at = shown.current !== null && states.has(shown.current) ? shown.current : null;
   const state = at === null ? undefined : states.get(at);
   const before = at === 0 ? state : at === null ? undefined : states.get(at - 1);

@@ -27,6 +27,11 @@ export class States {
     return this.#known.get(version);
   }
 
+  /** The version that was wished for last, before what is beside it. */
+  get wished() {
+    return this.#wishes[0];
+  }
+
   has(version) {
     return this.#known.has(version);
   }
