@@ -6,7 +6,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.console.conftest import Look
 from tests.console.rig import NARROW, WIDE, Running
@@ -54,5 +54,84 @@ def test_no_view_has_a_serious_finding_in_light_or_dark_wide_or_narrow(look: Loo
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
             assert violations(page) == [], f"{view}, {scheme}, {size['width']} px"
+        assert sideways(page) == 0, f"{view}, {size['width']} px"
+
+
+def sideways(page: Page) -> int:
+    """Pixels by which the page can be scrolled sideways."""
     wider = page.evaluate("() => document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth")
-    assert wider == 0, f"{view} scrolls sideways by {wider} px"
+    return int(wider)
+
+
+def test_what_is_not_accessible_is_found(look: Look, archive: Running) -> None:
+    page = look(archive).open()
+    settled(page)
+    page.evaluate("() => document.querySelector('main').append(document.createElement('button'))")
+    assert [finding.partition(":")[0] for finding in violations(page)] == ["button-name"]
+
+
+def test_with_the_keyboard_alone_one_finds_a_conversation_and_travels_in_it(look: Look, archive: Running) -> None:
+    page = look(archive).open()
+    settled(page)
+    keyboard = page.keyboard
+    keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    keyboard.press("g")
+    keyboard.press("s")
+    expect(page.get_by_label("Go to a stream")).to_be_focused()
+    keyboard.type("call-demo")
+    keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    expect(page.locator(".state[data-version='29']")).to_be_visible()
+    for key, at in {"ArrowLeft": 28, "Home": 0, "ArrowRight": 1, "Shift+ArrowRight": 11}.items():
+        keyboard.press(key)
+        expect(page.locator(f".state[data-version='{at}']")).to_be_visible()
+    reach(page, page.get_by_role("tab", name="State"))
+    keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Event", exact=True)).to_be_focused()
+    expect(page.locator(".event[data-version='11']")).to_be_visible()
+    reach(page, page.get_by_role("grid", name="Events"), "Shift+Tab")
+    keyboard.press("ArrowDown")
+    expect(page.locator(".event[data-version='12']")).to_be_visible()
+    keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Go to the audit")
+    keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("grid", name="Events")).to_be_focused()
+
+
+def reach(page: Page, target: Locator, key: str = "Tab") -> None:
+    """Press the key until the target has the focus, which shows wherever it is on the way."""
+    for _ in range(60):
+        if target.evaluate("(it) => it === document.activeElement"):
+            return
+        page.keyboard.press(key)
+        assert page.evaluate(SHOWN), page.evaluate("() => document.activeElement.outerHTML.slice(0, 200)")
+    raise AssertionError(f"{target} cannot be reached")
+
+
+SHOWN = """() => {
+  const it = document.activeElement;
+  if (it === document.body) return true;
+  const { outlineStyle, outlineWidth } = getComputedStyle(it);
+  return it.matches(":focus-visible") && outlineStyle !== "none" && parseFloat(outlineWidth) >= 1;
+}"""
+
+
+@pytest.mark.parametrize(("wanted", "moves"), [("reduce", False), ("no-preference", True)])
+def test_what_waits_moves_unless_little_motion_is_wanted(
+    look: Look, archive: Running, wanted: str, moves: bool
+) -> None:
+    window = look(archive, reduced_motion=wanted)
+    window.page.route("**/outline", lambda _: None)  # never answered
+    page = window.open("#call-demo@3")
+    expect(page.locator(".skeleton")).to_be_visible()
+    assert bool(page.evaluate(MOVING)) == moves
+
+
+MOVING = """() => [...document.querySelectorAll("*")].filter((it) => {
+  const { transitionDuration, animationName, animationDuration, scrollBehavior } = getComputedStyle(it);
+  const lasts = (text) => text.split(",").some((one) => parseFloat(one) > 0.05);
+  return lasts(transitionDuration) || (animationName !== "none" && lasts(animationDuration))
+    || scrollBehavior === "smooth";
+}).map((it) => it.outerHTML.slice(0, 100))"""
