@@ -11,7 +11,7 @@ OURS := core actors adapters eventstore
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test lint bench pins clean
+.PHONY: help demo serve test lint bench pictures pins clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +33,9 @@ lint: $(READY) ## Check style, types and the import rules
 
 bench: $(READY_BENCH) ## Measure throughput and latency on this machine, beside rivals
 	@$(BIN)/python -m tests.benchmarks.bench $(ARGS)
+
+pictures: $(READY) ## Renew the README's pictures of the console
+	@CALLBOARD_PICTURES=renew $(BIN)/python -m pytest --quiet tests/console/test_pictures.py
 
 pins: ## Renew constraints.txt with the newest versions pyproject.toml allows
 	@rm -rf build/pins && $(PYTHON) -m venv build/pins
