@@ -14,6 +14,7 @@ from tests.adapters.whole import Whole, serving
 
 MIGRATE = "/api/v2/conversations/migrate"
 FORK, CONTINUE = (f"/api/audit/streams/<id>/{what}" for what in ("fork", "continue"))
+COMMANDS = "/api/console/streams/<id>/commands"
 CHANGING: dict[tuple[str, str], Any] = {
     ("POST", "/api/v2/conversations"): {},
     ("POST", "/api/v2/conversations/<id>/messages"): {"content": "Hello"},
@@ -28,6 +29,7 @@ CHANGING: dict[tuple[str, str], Any] = {
     ("POST", "/api/test/conversations/<id>/speech"): {"text": "Hello world"},
     ("POST", FORK): {"at": 1},
     ("POST", CONTINUE): {},
+    ("POST", COMMANDS): {"name": "conversation.say", "body": {"content": "Hello"}},
     ("POST", "/webhook"): {"event": "call_started", "call": {"call_id": "c1"}},
 }
 CHANGES_NOTHING = {("POST", "/token"), ("POST", "/api/audit/subjects/<id>/forget")}
@@ -70,7 +72,8 @@ async def test_what_is_sent_again_with_its_key_changes_nothing() -> None:
         legacy = (await server.http.post("/api/conversation", json={"message": "Hi"})).json()["session_id"]
         bodies = {**CHANGING, ("POST", MIGRATE): {"session_id": legacy}}
         id_of = {route: await server.opened() for route in bodies}
-        id_of["POST", FORK] = f"conversation-{id_of['POST', FORK]}"
+        for path in (FORK, COMMANDS):
+            id_of["POST", path] = f"conversation-{id_of['POST', path]}"
         id_of["POST", CONTINUE] = await forked(server, id_of["POST", CONTINUE])
         first, again = [await ask_all(server, bodies, id_of) for _ in range(2)]
         assert first == again
