@@ -27,8 +27,7 @@ def talk(server: Running) -> str:
 
 
 def acting(page: Page, act: str) -> Locator:
-    """The dialog of an act, from the event that is shown."""
-    page.get_by_role("tab", name="Event").click()
+    """The dialog of an act, from the stream that is shown."""
     page.get_by_role("button", name=act).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
@@ -52,6 +51,7 @@ def test_a_command_is_sent_with_the_operators_name_and_leads_to_its_events(
     said = newest(server, talk, event="conversation.message_said", text="onerror", principal="anonymous")
     assert said["payload"]["content"] == HOSTILE
     dialog.get_by_role("link", name=f"@{said['version']}", exact=True).click()
+    page.get_by_role("tab", name="Event").click()
     expect(dialog).to_have_count(0)
     expect(page.locator(".event-said")).to_contain_text(HOSTILE)
 
@@ -92,7 +92,6 @@ def test_a_fork_goes_on_elsewhere_and_is_said_to_what_was_said_next(look: Look, 
     expect(dialog.locator(".act-steps")).to_contain_text("The dog swam far.")
     expect(dialog.locator(".act-steps")).to_contain_text("assistant")
     dialog.get_by_role("link", name="See the fork").click()
-    page.get_by_role("tab", name="Event").click()
     expect(page.get_by_role("button", name="Continue the fork")).to_be_visible()
     fork = page.evaluate("() => decodeURIComponent(location.hash.slice(1))").partition("@")[0]
     assert newest(server, fork, event="conversation.forked")["payload"]["personality"] == "formal"

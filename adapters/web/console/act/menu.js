@@ -21,14 +21,13 @@ export function ActMenu({ stream, version, roles, isFork }) {
   const isCommanded = COMMANDED.includes(kind);
   const ask = (signal) => (isOperator && isCommanded ? get(`/api/console/commands/${kind}`, {}, signal) : Promise.resolve({ commands: [] }));
   const [answer, error, again] = useAnswer(ask, [kind, isOperator]);
-  if (!isCommanded) return null;
-  if (!isOperator) return html`<p class="act-menu muted">To act on a stream takes the role operator.</p>`;
+  if (!isCommanded || !isOperator) return null;
   const commands = answer?.commands ?? [];
   return html`
     <div class="act-menu" role="group" aria-label="Acts of an operator">
       ${actsOf({ stream, version, kind, commands, isFork }).map((act) => html`
-        <button type="button" key=${act.label} class=${act.isGrave ? "danger" : ""} aria-haspopup="dialog"
-          onClick=${(event) => show(act, event.currentTarget)}>${act.label}</button>`)}
+        <button type="button" key=${act.label} class=${act.isGrave ? "danger" : ""} aria-haspopup="dialog" aria-label=${act.label} title=${act.label}
+          onClick=${(event) => show(act, event.currentTarget)}>${act.short}</button>`)}
       ${error && html`<${Failure} title="What may be sent is not known" error=${error} retry=${again} />`}
     </div>
   `;
@@ -39,10 +38,10 @@ function actsOf({ stream, version, kind, commands, isFork }) {
   const isForked = FORKED.includes(kind);
   const at = version ? ` at @${version}` : "";
   return [
-    commands.length > 0 && { label: "Send a command", content: html`<${Send} stream=${stream} commands=${commands} />` },
-    isForked && { label: `Fork${at}`, content: html`<${Fork} stream=${stream} version=${version} />` },
-    isForked && isFork !== false && { label: "Continue the fork", content: html`<${Continue} stream=${stream} />` },
-    ending && { label: `End the ${kind}`, isGrave: true, content: html`<${End} stream=${stream} command=${ending} />` },
+    commands.length > 0 && { label: "Send a command", short: "Send", content: html`<${Send} stream=${stream} commands=${commands} />` },
+    isForked && { label: `Fork${at}`, short: `Fork${at}`, content: html`<${Fork} stream=${stream} version=${version} />` },
+    isForked && isFork !== false && { label: "Continue the fork", short: "Continue", content: html`<${Continue} stream=${stream} />` },
+    ending && { label: `End the ${kind}`, short: "End", isGrave: true, content: html`<${End} stream=${stream} command=${ending} />` },
   ].filter(Boolean);
 }
 

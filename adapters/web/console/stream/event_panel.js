@@ -1,13 +1,11 @@
 // One event with all that is recorded of it, and where to ask for more.
 
-import { Copy, Empty, Failure, html, Json, Loading, Time, useEffect, useState } from "../ui.js";
+import { Copy, Empty, Failure, html, Json, Loading, Time } from "../ui.js";
 import { eventPlace, number, streamHref } from "../format.js";
 import { Sounds } from "./sounds.js";
 
-const FORKED = /\.forked(\/|$)/;
-
 /** The event at `cursor`. */
-export function EventPanel({ model, cursor, roles }) {
+export function EventPanel({ model, cursor }) {
   const record = model.records.get(cursor);
   if (cursor === 0) return html`<${Empty} title="Before the first event">Nothing was recorded yet.<//>`;
   if (!record && model.records.failure) return html`<${Failure} title="The event cannot be shown" error=${model.records.failure} />`;
@@ -31,7 +29,6 @@ export function EventPanel({ model, cursor, roles }) {
           <li><a href=${`#/audit?${new URLSearchParams({ stream })}`}>All of this stream, in the audit</a></li>
           <li><a href=${`#/integrity?${new URLSearchParams({ event: id })}`}>Proof of this event</a></li>
         </ul>
-        <${Acts} stream=${stream} version=${record.version} roles=${roles} isFork=${model.outline.names.some((name) => FORKED.test(name))} />
       </section>
     </article>`;
 }
@@ -54,14 +51,4 @@ function Facts({ record }) {
 function Cause({ id }) {
   const place = eventPlace(id);
   return place ? html`<a href=${streamHref(...place)}>${id}</a>` : id;
-}
-
-/** What an operator may do from here; others are told whom that is for. */
-function Acts(props) {
-  const [menu, setMenu] = useState({});
-  useEffect(() => {
-    import("../act/menu.js").then(({ ActMenu }) => setMenu({ ActMenu }), (error) => setMenu({ error }));
-  }, []);
-  if (menu.error) return html`<p class="muted">What can be done here cannot be loaded.</p>`;
-  return menu.ActMenu ? html`<${menu.ActMenu} ...${props} />` : null;
 }

@@ -1,8 +1,9 @@
 // One stream: its lanes, its events, and travelling through them.
 
-import { count, shortId, category } from "../format.js";
+import { count, duration, shortId, category } from "../format.js";
 import { socket } from "../server.js";
 import { Empty, Failure, html, Loading, Tabs, Time, useState } from "../ui.js";
+import { Acts } from "../stream/acts.js";
 import { CausesPanel } from "../stream/causes_panel.js";
 import { EventPanel } from "../stream/event_panel.js";
 import { FramesPanel } from "../stream/frames_panel.js";
@@ -27,17 +28,17 @@ function Stream({ stream, at, roles }) {
     <section class="stream" aria-label="Stream">
       <header class="stream-head">
         <h1 title=${stream}>${id ? html`<span class="muted">${kind}</span> ${shortId(id, 48)}` : shortId(stream, 48)}</h1>
-        ${model.status === "ready" && html`<${Extent} model=${model} />`}
+        ${model.status === "ready" && html`<${Extent} model=${model} /><${Acts} model=${model} cursor=${journey.cursor} roles=${roles} />`}
       </header>
       ${status !== "open" && model.status === "ready" && html`<${Away} status=${status} model=${model} />`}
       ${model.status === "ready" && model.failure && status === "open" && html`<p class="notice" role="status">What is recorded now does not come: ${model.failure.message}</p>`}
-      <${Body} model=${model} journey=${journey} status=${status} roles=${roles} />
+      <${Body} model=${model} journey=${journey} status=${status} />
     </section>`;
 }
 
 function Extent({ model }) {
   const { outline, version } = model;
-  return html`<p class="muted">${count(version, "event")}, <${Time} at=${outline.first} as="moment" /> to <${Time} at=${outline.time(version)} as="moment" /></p>`;
+  return html`<p class="muted">${count(version, "event")} in ${duration(outline.time(version) - outline.first)}, from <${Time} at=${outline.first} as="moment" /></p>`;
 }
 
 /** The connection is away: what is here stays, and says so. */
@@ -47,10 +48,10 @@ function Away({ status, model }) {
   return html`<p class="notice" role="status">Not connected; it comes back by itself and fills up what is missed. What is shown ends at ${since}.</p>`;
 }
 
-function Body({ model, journey, status, roles }) {
+function Body({ model, journey, status }) {
   switch (model.status) {
     case "ready":
-      return html`<${Travel} model=${model} journey=${journey} roles=${roles} />`;
+      return html`<${Travel} model=${model} journey=${journey} />`;
     case "missing":
       return html`<${Empty} title="There is no such stream">
         <p>The log has no event of <code>${model.stream}</code>. If one is recorded it appears here.</p><p><a href="#">To the board</a></p><//>`;
@@ -71,14 +72,14 @@ function Skeleton({ status }) {
     </div>`;
 }
 
-function Travel({ model, journey, roles }) {
+function Travel({ model, journey }) {
   const isNarrow = useMedia("(max-width: 860px)");
   const [panel, setPanel] = useState(isNarrow ? "events" : "state");
   const { cursor } = journey;
   const list = () => html`<${EventList} model=${model} journey=${journey} isNarrow=${isNarrow} />`;
   const tabs = [
     { id: "state", label: "State", content: () => html`<${StatePanel} model=${model} cursor=${cursor} />` },
-    { id: "event", label: "Event", content: () => html`<${EventPanel} model=${model} cursor=${cursor} roles=${roles} />` },
+    { id: "event", label: "Event", content: () => html`<${EventPanel} model=${model} cursor=${cursor} />` },
     { id: "frames", label: "Frames", content: () => html`<${FramesPanel} model=${model} cursor=${cursor} />` },
     { id: "causes", label: "Causes", content: () => html`<${CausesPanel} model=${model} cursor=${cursor} />` },
   ];

@@ -1,0 +1,17 @@
+// What an operator may do with the stream that is shown, from the version where one is.
+
+import { html, useEffect, useState } from "../ui.js";
+
+const FORKED = /\.forked(\/|$)/;
+
+/** The acts, once they are loaded; nothing for those they are not for. */
+export function Acts({ model, cursor, roles }) {
+  const [menu, setMenu] = useState({});
+  const isOperator = roles.includes("operator");
+  useEffect(() => {
+    if (isOperator) import("../act/menu.js").then(({ ActMenu }) => setMenu({ ActMenu }), (error) => setMenu({ error }));
+  }, [isOperator]);
+  if (menu.error) return html`<p class="muted">What can be done here cannot be loaded.</p>`;
+  const isFork = model.outline.names.some((name) => FORKED.test(name));
+  return menu.ActMenu ? html`<${menu.ActMenu} stream=${model.stream} version=${cursor} roles=${roles} isFork=${isFork} />` : null;
+}
