@@ -109,7 +109,7 @@ class LedTo(Struct, frozen=True):
 
 
 class CommandAccepted(Struct, frozen=True):
-    """`version` is the stream's, with these events. There are none where nothing was left to be done."""
+    """`version` is what the stream came to with these events. There are none where nothing was left to be done."""
 
     outcome: Literal["accepted"]
     version: int
@@ -140,7 +140,8 @@ def console_commands_blueprint(system: System) -> Blueprint:
         command = await _command(system, stream, stamp, asked)
         outcome = accepted(await system.ask(stream, command, stamp))
         caused = [LedTo(it.version, events.name_of(type(it.event)).rpartition("/")[0]) for it in outcome.records]
-        return answer(CommandAccepted("accepted", outcome.version, caused))
+        version = caused[-1].version if caused else outcome.version
+        return answer(CommandAccepted("accepted", version, caused))
 
     return routes
 

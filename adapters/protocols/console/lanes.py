@@ -48,7 +48,8 @@ KINDS: dict[Lane, tuple[type, ...]] = {
         CommandRejected, conversation.ConversationOpened, conversation.PhaseEntered, conversation.ConversationMigrated,
         conversation.ChannelChosen, conversation.ConversationForked, session.SessionOpened, session.SessionExpired,
         call.CallDescribed, call.TurnPassed, call.MetadataShown, call.AgentAdjusted, call.UnknownNoted, call.CallEnded,
-        call.CallForked, channel.ChannelOpened, audit.Accessed, audit.SubjectForgotten, delivery.Noted,
+        call.CallForked, channel.ChannelOpened, audit.Accessed, audit.SubjectForgotten,
+        audit.StreamsArchived, delivery.Noted,
     ),
 }  # fmt: skip
 """Of what an event's kind alone decides; of some it does not, and they stand with most of their like."""

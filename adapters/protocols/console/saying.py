@@ -191,6 +191,8 @@ def _elsewhere(event: Any) -> str | None:
             return f"{way}: {asked}" + (f"; {entries} events" if entries else "")
         case audit.SubjectForgotten(subject, _, streams):
             return f"{subject} in {streams} streams"
+        case audit.StreamsArchived(archive, _, _, recorded, streams):
+            return f"{recorded} events of {streams} streams to archive {archive}"
         case delivery.Noted(note):
             return f"{len(note.opened)} opened, {len(note.closed)} closed"
         case _:
