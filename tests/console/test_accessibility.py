@@ -16,8 +16,7 @@ ROUTES = {
     "board": "",
     "stream": f"#{TALK}",
     "time travel": f"#{TALK}@12",
-    "audit": "#/audit",
-    "audit, found": "#/audit?text=sailing",
+    "audit": "#/audit?text=sailing",
     "clients": "#/clients",
     "integrity": "#/integrity",
 }

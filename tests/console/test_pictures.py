@@ -23,7 +23,7 @@ IS_RENEWED = os.environ.get("CALLBOARD_PICTURES") == "renew"
 SECONDS = 45.0 if IS_RENEWED else 1.5
 """For how long people talk before the board is drawn."""
 MOST_BYTES = 200_000
-COLOURS = 128
+COLOURS = 256
 SIZE = (1280, 800)
 TALK = "conversation-01a1fe4a-0b25-7062-b75a-5964769a5b8e"
 WEATHER = "conversation-01a1fe4a-0f8e-7146-82a9-f646fca5a3d4"

@@ -37,6 +37,7 @@ def test_operators_and_auditors_come_in_and_stay_until_they_sign_out(window: Win
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     page.reload()
     expect(page.get_by_role("banner")).to_contain_text(name)
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.reload()
