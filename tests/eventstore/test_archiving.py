@@ -96,9 +96,8 @@ async def by_questions(path: Path) -> Any:
         Filters(event="conversation.message_said"), Filters(category="conversation", text="a*"),
     ]  # fmt: skip
     try:
-        pages = [await log.page(filters, limit=1000) for filters in asked]
         walked = [entry for filters in asked async for batch in log.walk(filters) for entry in batch]
-        return pages, [await log.count(filters) for filters in asked], walked
+        return [await log.count(filters) for filters in asked], walked
     finally:
         log.close()
 
