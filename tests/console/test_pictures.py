@@ -75,7 +75,7 @@ def take(window: Window, name: str, folder: Path) -> None:
     window.page.mouse.move(0, 0)
     window.page.screenshot(path=path)
     with Image.open(path) as taken:
-        fewer = taken.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        fewer = taken.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     fewer.save(path, optimize=True)
     assert measures(path) == SIZE
     assert path.stat().st_size <= MOST_BYTES
