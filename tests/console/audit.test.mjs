@@ -25,6 +25,22 @@ test("a typed time is the reader's own, and keeps its microseconds", () => {
   assert.equal(toUtc("2026-11-21"), "2026-11-20T23:00:00Z");
 });
 
+test("who is not known any more when exporting is told to sign in, as with any other question", async (t) => {
+  const { fetchExport } = await load("audit/fetching");
+  const { onUnauthorized } = await load("server");
+  const asked = [];
+  t.after(() => ["fetch", "sessionStorage"].forEach((name) => delete globalThis[name]));
+  globalThis.sessionStorage = { getItem: () => "a.b.c" };
+  globalThis.fetch = async (url, { headers }) => {
+    asked.push(`${new URL(url).search} ${headers.Authorization}`);
+    return new Response(JSON.stringify({ detail: "The token is over" }), { status: 401 });
+  };
+  let times = 0;
+  t.after(onUnauthorized(() => (times += 1)));
+  await assert.rejects(fetchExport({ format: "csv", compress: false }, () => {}, null), { status: 401, message: "The token is over" });
+  assert.deepEqual([times, asked], [1, ["?format=csv&compress=false Bearer a.b.c"]]);
+});
+
 test("what is no time, or says its zone, is left to the server", () => {
   for (const text of ["yesterday", "2026-11-21T14:03:07Z", "1795275799783404", ""]) assert.equal(toUtc(text), text);
 });

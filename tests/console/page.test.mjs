@@ -162,6 +162,75 @@ test("what was said too fast is said again, but not what is being answered", (t)
   assert.deepEqual(newest().sent.slice(2), [state]);
 });
 
+test("what was taken back too fast is taken back again, unless it is wanted again", (t) => {
+  const socket = opened(t);
+  socket.tell({ type: "unwatch", stream: "s" });
+  socket.tell({ type: "unwatch", stream: "t" });
+  const watched = socket.ask({ type: "watch", stream: "s" });
+  newest().says({ type: "error", id: null, code: "rate_limited", message: "Too many messages", retry_after: 0.5 });
+  const [, of, wish] = newest().sent;
+  mock.timers.tick(501);
+  assert.deepEqual(newest().sent.slice(3), [of, wish]);
+  const taken = assert.rejects(watched, /not wanted/);
+  socket.tell({ type: "unwatch", stream: "s" });
+  return taken;
+});
+
+test("an ask that nothing came after tells that the connection is dead; one that others were answered after does not", async (t) => {
+  const socket = opened(t);
+  const late = assert.rejects(socket.ask({ type: "board" }), /15 s/);
+  mock.timers.tick(1000);
+  newest().says({ type: "event", position: 1 });
+  mock.timers.tick(14_001);
+  await late;
+  assert.equal(socket.status, "open");
+  const [silent, other] = [socket.ask({ type: "board" }), socket.ask({ type: "state", stream: "s", at: 1 })];
+  const rejected = [assert.rejects(silent, /15 s/), assert.rejects(other, /15 s|lost/)];
+  mock.timers.tick(15_001);
+  await Promise.all(rejected);
+  assert.deepEqual([socket.status, socket.reason, Scripted.opened[0].isClosed], ["lost", "The server was silent", true]);
+});
+
+test("after 30 s of silence it is asked whether anybody is there, and a connection that does not say is lost", (t) => {
+  const socket = opened(t);
+  const asked = () => Scripted.opened[0].sent;
+  mock.timers.tick(29_000);
+  newest().says({ type: "event", position: 1 });
+  mock.timers.tick(29_000);
+  assert.deepEqual(asked(), []);
+  mock.timers.tick(1001);
+  assert.deepEqual(asked().map(({ type }) => type), ["unwatch"]);
+  newest().says({ type: "untuned", id: asked()[0].id, topic: "session-nobody" });
+  mock.timers.tick(30_001);
+  assert.equal(socket.status, "open");
+  mock.timers.tick(15_001);
+  assert.deepEqual([asked().length, socket.status], [2, "lost"]);
+});
+
+test("a connection that is not greeted is given up, and tried again", (t) => {
+  const socket = opened(t, { isOpen: false });
+  mock.timers.tick(30_001);
+  assert.deepEqual([socket.status, newest().isClosed], ["lost", true]);
+  mock.timers.tick(501);
+  assert.deepEqual([socket.status, Scripted.opened.length], ["connecting", 2]);
+});
+
+test("after 1012 nothing that was known of streams holds, however often it was tried since; after others it does", (t) => {
+  const socket = opened(t);
+  const heard = [];
+  socket.on("hello", ({ isAnew }) => heard.push(isAnew));
+  const back = (...codes) => {
+    for (const code of codes) {
+      newest().ends(code);
+      mock.timers.tick(30_001 / 2);
+    }
+    newest().says({ type: "hello", epoch: "e" });
+  };
+  back(1012, 1006);
+  back(1006);
+  assert.deepEqual(heard, [true, false]);
+});
+
 test("who no longer listens hears nothing", (t) => {
   const socket = opened(t);
   const heard = [];

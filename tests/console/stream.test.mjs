@@ -195,6 +195,57 @@ test("who missed more than the server tells in one go reads the outline again", 
   assert.deepEqual(versionsOf(model), upTo(9001));
 });
 
+test("what is heard while the outline is read again is held for it", async () => {
+  const server = new Server(10);
+  const reads = [];
+  const model = await opened(server, { get: () => (reads.push(deferred()), reads.at(-1).promise) });
+  reads[0].resolve(outlineOf(10));
+  await settled();
+  server.fails = (message) => message.after !== undefined && message.type === "watch" && { code: "too_far_behind" };
+  server.emit("hello", server.hello);
+  await settled();
+  for (const version of [11, 12, 13]) server.record(version);
+  reads[1].resolve(outlineOf(11));
+  await settled();
+  assert.deepEqual([model.status, versionsOf(model)], ["ready", upTo(13)]);
+});
+
+test("however much is heard while the outline is read, all of it is there in the end", async () => {
+  const server = new Server(10);
+  const read = deferred();
+  const model = await opened(server, { get: () => read.promise });
+  for (let version = 11; version <= 6010; version += 1) server.record(version);
+  read.resolve(outlineOf(10));
+  await settled();
+  assert.deepEqual(versionsOf(model), upTo(6010));
+  assert.deepEqual(server.types("page").map(({ after }) => after), [5010, 5210, 5410, 5610, 5810]);
+});
+
+test("a stream that was told anew is read anew, though the epoch is the same", async () => {
+  const server = new Server(4);
+  const model = await opened(server);
+  model.records.want("list", 1, 4);
+  model.states.want(4);
+  await settled();
+  assert.deepEqual([model.records.get(2).says, model.states.has(4)], ["said 2", true]);
+  model.states.want();
+  model.records.want("list", 0, 0);
+  server.emit("hello", { ...server.hello, isAnew: true });
+  assert.deepEqual([model.status, model.version, model.records.get(2), model.states.has(4)], ["loading", 0, undefined, false]);
+  await settled();
+  assert.deepEqual([model.version, server.types("watch").at(-1).after], [4, undefined]);
+});
+
+test("a page left open holds so many events and no more, and asks for none beyond", async () => {
+  const server = new Server(5);
+  const timers = [];
+  const model = await opened(server, { most: 8, setTimeout: (does) => timers.push(does) });
+  assert.equal(model.isFull, false);
+  for (const version of [6, 7, 8, 9, 10, 300]) server.record(version);
+  await settled();
+  assert.deepEqual([model.version, model.isFull, server.types("page"), timers], [8, true, [], []]);
+});
+
 test("another epoch is another log", async () => {
   const server = new Server(9);
   const model = await opened(server);

@@ -43,18 +43,6 @@ export const post = (path, body = {}, headers = {}) =>
     return text ? JSON.parse(text) : null;
   });
 
-/** Save what the server answers as a file. Resolves to its size and the answer's headers. */
-export async function download(path, query = {}, name = "download", signal = null) {
-  const response = await request(path, { query, signal });
-  const blob = await interrupted(response.blob());
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it after the click
-  return { bytes: blob.size, headers: response.headers };
-}
-
 /** GET: the bytes of the answer, as a Blob. Rejects as `get`, but takes the time it takes. */
 export const blob = async (path, query = {}, signal = null) => interrupted((await request(path, { query, signal })).blob());
 
@@ -88,8 +76,9 @@ function socketUrl() {
   return url;
 }
 
-/** One request. Whatever is no success becomes a ServerError; what the caller aborted stays an AbortError. */
-async function request(path, { method = "GET", query = {}, headers = {}, body, signal, anonymous = false }) {
+/** One request: the answer as `fetch` has it. Whatever is no success becomes a ServerError; what the caller aborted stays an
+ * AbortError. */
+export async function request(path, { method = "GET", query = {}, headers = {}, body, signal, anonymous = false }) {
   const url = new URL(path.replace(/^\//, ""), ROOT);
   const pairs = query instanceof URLSearchParams ? query : Object.entries(query);
   for (const [name, value] of pairs) if (value != null && value !== "") url.searchParams.append(name, value);

@@ -3,7 +3,15 @@
 const TIMEOUT = 15_000;
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
+/** After so long without a word we ask whether anybody is there. */
+const SILENCE = 30_000;
 const SIGN_IN = 4401;
+/** The server begins anew, or a stream we hear was told anew: what we have of it may not be so any more. */
+const RESTART = 1012;
+/** What takes back what. */
+const CONTRARY = { watch: "unwatch", unwatch: "watch", board: "unboard", unboard: "board" };
+/** Answered and not recorded: nobody watches a stream of that name. */
+const PROBE = { type: "unwatch", stream: "session-nobody" };
 
 /** Whether there is no point in coming back after this close code: who one is, or what one says, was refused. */
 const isFinal = (code) => code === 1008 || code === SIGN_IN || (code >= 4500 && code <= 4999);
@@ -22,11 +30,15 @@ export class Socket {
   #last = 0;
   #timer = null;
   #repeating = null;
+  #silence = null;
+  #frames = 0;
+  #isAnew = false;
 
   status = "connecting";
   reason = "";
   retryAt = null;
-  /** The server's hello, null before the first. @type {?{epoch: string, principal: string, roles: string[]}} */
+  /** The server's hello, null before the first; `isAnew` when what was known of streams before may not hold any more.
+   * @type {?{epoch: string, principal: string, roles: string[], isAnew: boolean}} */
   hello = null;
 
   /** `url()` and `token()` are asked at each attempt; `failure(text)` makes the errors asks are rejected with. */
@@ -43,23 +55,24 @@ export class Socket {
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#socket === socket && this.#take(JSON.parse(data));
     socket.onclose = ({ code, reason }) => this.#socket === socket && this.#lose(code, reason);
+    this.#listen();
   }
 
   /** Go away and stay away until `connect`. */
   close() {
     clearTimeout(this.#timer);
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
+    this.#drop();
     this.#abandon("The connection was closed");
   }
 
   /**
    * Send a message; resolves to the last frame of its answer, and gives `onRecord` the records of a page before that.
-   * Rejects when the server says no, is silent for 15 s, or the connection is not open or gets lost: see `whenOpen`.
+   * Rejects when the server says no, is silent for 15 s, or the connection is not open or gets lost (see `whenOpen`), or
+   * when the contrary is asked before the answer came.
    */
   ask(message, onRecord = null) {
     if (!this.#takes) return Promise.reject(this.#where.failure("Not connected to the server"));
+    this.#withdraw(message);
     const id = `c${++this.#last}`;
     return new Promise((resolve, reject) => {
       const asked = { message, onRecord, resolve, reject, timer: null, isBegun: false };
@@ -69,9 +82,9 @@ export class Socket {
     });
   }
 
-  /** Send a message whose answer does not matter (unboard, unwatch); nothing where the connection is not open. */
+  /** Ask what nobody waits for the answer of (unboard, unwatch); nothing where the connection is not open. */
   tell(message) {
-    if (this.#takes) this.#socket.send(JSON.stringify({ ...message, id: `c${++this.#last}` }));
+    this.ask(message).catch(() => {});
   }
 
   /** Hear every frame of a type. Answers the function that stops hearing. */
@@ -99,9 +112,13 @@ export class Socket {
   }
 
   #take(frame) {
+    this.#frames += 1;
+    this.#listen();
     if (frame.type === "error" && frame.id == null && frame.retry_after != null) this.#repeat(frame.retry_after * 1000);
     if (frame.type === "hello") {
       this.#attempts = 0;
+      frame.isAnew = this.#isAnew;
+      this.#isAnew = false;
       this.hello = frame;
       this.#set("open");
     }
@@ -124,8 +141,7 @@ export class Socket {
     const asked = this.#asked.get(frame.id);
     if (!asked) return undefined;
     if (frame.type === "page") return (asked.isBegun = true); // its records and its end follow
-    this.#asked.delete(frame.id);
-    clearTimeout(asked.timer);
+    this.#forget(frame.id, asked);
     if (frame.type !== "error") return asked.resolve(frame);
     return asked.reject(Object.assign(this.#where.failure(frame.message), { code: frame.code }));
   }
@@ -142,14 +158,47 @@ export class Socket {
 
   #prolong(id, asked) {
     clearTimeout(asked.timer);
+    const frames = this.#frames;
     asked.timer = setTimeout(() => {
-      this.#asked.delete(id);
+      this.#forget(id, asked);
       asked.reject(this.#where.failure("The server did not answer within 15 s"));
+      if (frames === this.#frames && this.status === "open") this.#lose(null, "The server was silent");
     }, TIMEOUT);
   }
 
-  #lose(code, reason) {
+  /** Who asks for the contrary takes back what was not answered yet: said again, it would be what holds in the end. */
+  #withdraw({ type, stream }) {
+    for (const [id, asked] of this.#asked) {
+      if (CONTRARY[type] !== asked.message.type || asked.message.stream !== stream) continue;
+      this.#forget(id, asked);
+      asked.reject(this.#where.failure("That is not wanted any more"));
+    }
+  }
+
+  #forget(id, asked) {
+    this.#asked.delete(id);
+    clearTimeout(asked.timer);
+  }
+
+  /** From now on silence is measured. A connection that died without a word is open for all a browser knows. */
+  #listen() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      if (this.status === "open") this.tell(PROBE);
+      else this.#lose(null, "The server did not greet");
+    }, SILENCE);
+  }
+
+  #drop() {
+    clearTimeout(this.#silence);
+    const socket = this.#socket;
     this.#socket = null;
+    socket?.close();
+  }
+
+  #lose(code, reason) {
+    this.#drop();
+    this.#isAnew ||= code === RESTART;
     this.reason = reason || (isFinal(code) ? `The server closed with ${code}` : "");
     this.#abandon("The connection was lost");
     if (isFinal(code)) return this.#set("refused");

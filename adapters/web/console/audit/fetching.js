@@ -1,15 +1,12 @@
 // An export as it comes: counted, cut-offs noticed, and the manifest that its answer leads to.
 
-import { ServerError, token } from "../server.js";
+import { request, ServerError } from "../server.js";
 
-const ROOT = new URL("../..", import.meta.url);
 const MOST_DIGESTED = 256 * 1024 * 1024; // bytes: a digest needs all of them in memory at once
 
 /** The file: {name, blob, link}. `onBytes` hears how much of it is there. Rejects with ServerError, also when cut off. */
 export async function fetchExport(query, onBytes, signal) {
-  const url = new URL("api/audit/export", ROOT);
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-  const response = await requested(url, signal);
+  const response = await request("/api/audit/export", { query, signal });
   const blob = await collected(response, onBytes);
   const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1];
   return { name: name ?? `callboard.${query.format}`, blob, link: response.headers.get("Link") ?? "" };
@@ -19,19 +16,8 @@ export async function fetchExport(query, onBytes, signal) {
 export async function manifestOf(file) {
   const path = /<([^>]+)>;\s*rel="describedby"/.exec(file.link)?.[1];
   if (!path) throw new ServerError(0, "The server did not say where the manifest is");
-  file.manifest = await (await requested(new URL(path.replace(/^\//, ""), ROOT))).blob();
+  file.manifest = await (await request(path, {})).blob();
   return JSON.parse(await file.manifest.text());
-}
-
-async function requested(url, signal) {
-  const credentials = token.get();
-  const headers = credentials ? { Authorization: `Bearer ${credentials}` } : {};
-  const response = await fetch(url, { headers, signal, cache: "no-store" }).catch((fault) => {
-    throw signal?.aborted ? fault : new ServerError(0, "The server cannot be reached");
-  });
-  if (response.ok) return response;
-  const detail = (await response.json().catch(() => null))?.detail;
-  throw new ServerError(response.status, detail ?? `The server answered ${response.status}`);
 }
 
 async function collected(response, onBytes) {

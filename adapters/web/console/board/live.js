@@ -26,7 +26,7 @@ export class Live {
     const offs = [
       followBoard(1000, ({ board, error }) => board && !error && this.#take(board)),
       socket.on("event", (frame) => this.#hear(frame)),
-      socket.whenOpen(() => this.#tune()),
+      socket.whenOpen(({ isAnew }) => this.#tune(isAnew)),
     ];
     return () => {
       offs.forEach((off) => off());
@@ -42,7 +42,11 @@ export class Live {
     return () => this.#listeners.delete(listener);
   }
 
-  async #tune() {
+  async #tune(isAnew) {
+    if (isAnew) {
+      this.newest = []; // what was said there may be forgotten since
+      this.rows = new Rows();
+    }
     try {
       await socket.ask({ type: "board" });
       this.refusal = null;

@@ -1,6 +1,6 @@
 // What the page knows of one stream: its outline, the records looked at, states; kept up with the log. No DOM.
 
-import { Outline } from "./outline.js";
+import { MOST_EVENTS, Outline } from "./outline.js";
 import { Records } from "./records.js";
 import { States } from "./states.js";
 
@@ -19,22 +19,29 @@ export class StreamModel {
   failure = null;
   outline = new Outline();
   #held = new Map();
+  #heard = 0;
   #position = 0;
   #epoch;
   #generation = 0;
   #isFilling = false;
   #offs = [];
 
-  constructor(stream, { socket, get, changed = () => {}, folded = changed, setTimeout = later }) {
+  constructor(stream, { socket, get, changed = () => {}, folded = changed, setTimeout = later, most = MOST_EVENTS }) {
     this.stream = stream;
     this.socket = socket;
     this.get = get;
     this.changed = changed;
     this.setTimeout = setTimeout;
+    this.most = most;
     const page = (after, until) => socket.ask({ type: "page", stream, after, until: Math.min(until, this.version) });
     const state = async (at) => (await socket.ask({ type: "state", stream, at })).state;
     this.records = new Records(page, { changed: () => this.changed(), pause: PAUSE, setTimeout });
     this.states = new States(state, { changed: folded });
+  }
+
+  /** Whether it knows as much of the stream as it may: what was recorded behind that is not shown here. */
+  get isFull() {
+    return this.version >= this.most;
   }
 
   /** The version of the last event known. */
@@ -60,17 +67,18 @@ export class StreamModel {
     this.#start();
   }
 
-  #greeted({ epoch }) {
-    if (this.#epoch !== undefined && epoch !== this.#epoch) this.#forget();
+  #greeted({ epoch, isAnew }) {
+    if (isAnew || (this.#epoch !== undefined && epoch !== this.#epoch)) this.#forget();
     this.#epoch = epoch;
     this.#start();
   }
 
-  /** Another epoch is another log: nothing that is known holds. */
+  /** Another epoch is another log, and streams may have been told anew: nothing that is known holds. */
   #forget() {
     this.status = "loading";
     this.outline = new Outline();
     this.#held.clear();
+    this.#heard = 0;
     this.#position = 0;
     this.records.clear();
     this.states.clear();
@@ -113,7 +121,11 @@ export class StreamModel {
   async #resume(generation) {
     const asked = this.socket.ask({ type: "watch", stream: this.stream, after: this.#position });
     const isTooFar = await asked.then(() => false, refusedAsTooFar);
-    if (isTooFar && generation === this.#generation) return this.#load(generation);
+    if (generation !== this.#generation) return;
+    if (isTooFar) {
+      this.status = "loading"; // what is heard from now on is held for the outline that comes
+      return this.#load(generation);
+    }
     this.failure = null;
     this.records.again();
     this.states.again();
@@ -122,10 +134,12 @@ export class StreamModel {
 
   #take(record) {
     this.#position = Math.max(this.#position, record.position);
+    this.#heard = Math.max(this.#heard, Math.min(record.version, this.most));
     if (record.version <= this.version) {
       this.records.put(record);
-    } else {
-      if (this.#held.size < MOST_HELD) this.#held.set(record.version, record);
+    } else if (record.version <= this.most) {
+      // Where too many are held the rest is asked for later; the next one is always taken.
+      if (this.#held.size < MOST_HELD || record.version === this.version + 1) this.#held.set(record.version, record);
       this.#merge();
     }
     this.changed();
@@ -140,7 +154,7 @@ export class StreamModel {
       this.#put(this.version);
     }
     if (this.version > 0) this.status = "ready";
-    if (this.#held.size > 0) this.#fill();
+    if (this.#heard > this.version) this.#fill();
   }
 
   #put(version) {
@@ -153,7 +167,7 @@ export class StreamModel {
     this.#isFilling = true;
     const generation = this.#generation;
     const after = this.version;
-    const until = Math.min(after + PAGE, Math.min(...this.#held.keys()) - 1);
+    const until = Math.min(after + PAGE, this.#heard, firstOf(this.#held) - 1);
     const asked = this.socket.ask({ type: "page", stream: this.stream, after, until });
     const failed = await asked.then(() => false, () => true);
     if (generation !== this.#generation) return;
@@ -162,6 +176,13 @@ export class StreamModel {
     if (failed || this.version === after) this.setTimeout(merge, RETRY);
     else merge();
   }
+}
+
+/** The lowest of the versions; more are held than a call may have arguments. */
+function firstOf(held) {
+  let first = Infinity;
+  for (const version of held.keys()) first = Math.min(first, version);
+  return first;
 }
 
 const later = (does, delay) => setTimeout(does, delay); // a browser's own wants to be called by itself

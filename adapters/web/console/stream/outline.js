@@ -4,6 +4,9 @@ export const LANES = ["person", "assistant", "tools", "devices", "system"];
 /** µs: what is left of a silence where silences are cut. */
 export const LONGEST_SILENCE = 2_000_000;
 
+/** No more is in memory, and the server tells no more of them at once: a page may be left open for months. */
+export const MOST_EVENTS = 1_000_000;
+
 const FIRST_ROOM = 1024;
 
 /** The events of a stream by version, from 1 on. */
