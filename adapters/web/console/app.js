@@ -28,14 +28,26 @@ function useRoute() {
   return route;
 }
 
-/** Who one is: {me}, {error} or neither while that is asked; and how to ask again. */
+/** Milliseconds between two attempts while the server cannot be reached. */
+const RETRY = 2000;
+const mayPass = ({ status }) => status === 0 || status === 429 || status >= 500;
+
+/** Who one is: {me}, {error} or neither while that is asked; and how to ask again, which where it may pass is done by itself. */
 function useMe() {
   const [known, setKnown] = useState({});
-  const ask = () => {
-    setKnown({});
+  const look = () => {
     get("/api/console/me").then((me) => setKnown({ me }), (error) => setKnown({ error }));
   };
-  useEffect(ask, []);
+  const ask = () => {
+    setKnown({});
+    look();
+  };
+  useEffect(look, []);
+  useEffect(() => {
+    if (!known.error || !mayPass(known.error)) return undefined;
+    const timer = setTimeout(look, RETRY); // what is shown stays meanwhile
+    return () => clearTimeout(timer);
+  }, [known]);
   useEffect(() => onUnauthorized(() => setKnown({ error: { status: 401 } })), []);
   return [known, ask];
 }
@@ -56,7 +68,13 @@ function View({ route, me }) {
     forget();
     setRound(round + 1);
   };
-  const broken = error ?? (loaded.name === name ? loaded.cause : null);
+  const missing = loaded.name === name ? loaded.cause : null;
+  useEffect(() => {
+    if (!missing) return undefined;
+    const timer = setTimeout(() => setRound(round + 1), RETRY);
+    return () => clearTimeout(timer);
+  }, [missing]);
+  const broken = error ?? missing;
   if (broken) return html`<h1>${route.title}</h1><${Failure} title="This view cannot be shown" error=${broken} retry=${again} />`;
   if (loaded.name !== name) return html`<${Loading} />`;
   return html`<${loaded.Shown} ...${route.props} me=${me} roles=${me.roles} />`;
@@ -110,7 +128,8 @@ function Console() {
       ${status === 401 && html`<${SignIn} onSignedIn=${ask} />`}
       ${status === 403 && html`<h1>Not for you</h1><p>The console needs the role operator or auditor.</p>
         <button type="button" onClick=${signOut}>Sign in as somebody else</button>`}
-      ${error && status !== 401 && status !== 403 && html`<h1>Console</h1><${Failure} title="The server does not say who you are" error=${error} retry=${ask} />`}
+      ${error && status !== 401 && status !== 403 && html`<h1>Console</h1><${Failure} title="The server does not say who you are" error=${error} retry=${ask} />
+        ${mayPass(error) && html`<p class="muted">It is asked again every few seconds.</p>`}`}
       ${!me && !error && html`<${Loading} what="Asking the server" />`}
       ${me && html`<${View} key=${epoch ?? me.epoch} route=${route} me=${me} />`}
     </main>

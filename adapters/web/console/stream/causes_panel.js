@@ -3,23 +3,26 @@
 import { Empty, Failure, html, Loading, Time, useAnswer, useState } from "../ui.js";
 import { count, eventLabel, micros, streamHref } from "../format.js";
 import { get } from "../server.js";
-import { useSettled } from "./timing.js";
+import { useAsked } from "./timing.js";
 
 const PAUSE = 300;
 const MOST_SHOWN = 30;
 const MORE = 200;
 
 /** Asked for while the panel is open, when one stays at an event for a moment: being told is on record. */
-export function CausesPanel({ model, cursor }) {
-  const at = useSettled(cursor, PAUSE);
+export function CausesPanel({ model, journey }) {
+  const { cursor } = journey;
+  const { at, isHeld, button } = useAsked(model.stream, journey, PAUSE, "Follow the causes");
   const id = `${model.stream}@${at}`;
   const path = `/api/audit/causes/${encodeURIComponent(model.stream)}@${at}`;
-  const [story, error, reload] = useAnswer((signal) => (at === 0 ? Promise.resolve(null) : get(path, {}, signal)), [path]);
+  const [story, error, reload] = useAnswer((signal) => (!at ? Promise.resolve(null) : get(path, {}, signal)), [path]);
   if (cursor === 0) return html`<${Empty} title="Before the first event">Nothing led to nothing.<//>`;
   if (error) return html`<${Failure} title="The causes cannot be shown" error=${error} retry=${reload} />`;
-  if (!story || at !== cursor) return html`<${Loading} what="Following the causes" />`;
+  if (at === null) return button;
+  if (!story || (at !== cursor && !isHeld)) return html`<${Loading} what="Following the causes" />`;
   return html`
     <div class="causes" data-version=${at}>
+      ${button}
       <section aria-label="What led to it">
         <h3>What led to it</h3>
         ${story.causes.length === 0 && html`<p class="muted">It came from outside: nothing in the log led to it.</p>`}

@@ -3,22 +3,25 @@
 import { Copy, Empty, Failure, html, Loading, useAnswer } from "../ui.js";
 import { number } from "../format.js";
 import { get } from "../server.js";
-import { useSettled } from "./timing.js";
+import { useAsked } from "./timing.js";
 
 const PAUSE = 200;
 const WHOM = { everyone: "to everyone", origin: "to who caused it", others: "to all others" };
 
 /** Loaded while the panel is open, when one stays at an event for a moment. */
-export function FramesPanel({ model, cursor }) {
-  const at = useSettled(cursor, PAUSE);
+export function FramesPanel({ model, journey }) {
+  const { cursor } = journey;
+  const { at, isHeld, button } = useAsked(model.stream, journey, PAUSE, "Show the frames");
   const path = `/api/audit/streams/${encodeURIComponent(model.stream)}/frames`;
-  const [answer, error, reload] = useAnswer((signal) => (at === 0 ? Promise.resolve({ dialects: [] }) : get(path, { at }, signal)), [path, at]);
+  const [answer, error, reload] = useAnswer((signal) => (!at ? Promise.resolve({ dialects: [] }) : get(path, { at }, signal)), [path, at]);
   if (error) return html`<${Failure} title="The frames cannot be shown" error=${error} retry=${reload} />`;
-  if (!answer || at !== cursor) return html`<${Loading} what="Rendering the frames" />`;
+  if (at === null) return button;
+  if (!answer || (at !== cursor && !isHeld)) return html`<${Loading} what="Rendering the frames" />`;
   const told = answer.dialects.filter(({ frames }) => frames.length > 0);
   const silent = answer.dialects.filter(({ frames }) => frames.length === 0).map(({ dialect }) => dialect);
   return html`
     <div class="frames" data-version=${at}>
+      ${button}
       <h3>What clients were sent of event ${number(at)}</h3>
       ${told.length === 0 && html`<${Empty} title="No client was sent anything of this event" />`}
       ${told.map(({ dialect, frames }) => html`<section key=${dialect} aria-label=${dialect}>

@@ -1,6 +1,7 @@
 // Hooks for what is not to happen at once, and for what the window is like.
 
-import { useEffect, useRef, useState } from "../ui.js";
+import { html, useEffect, useRef, useState } from "../ui.js";
+import { category, number } from "../format.js";
 
 /** `value` as it was when it last stayed the same for `delay` ms. */
 export function useSettled(value, delay) {
@@ -11,6 +12,17 @@ export function useSettled(value, delay) {
     return () => clearTimeout(timer);
   }, [value, delay]);
   return settled;
+}
+
+/** The version to ask the server about, null for none, and a button where asking is left to who looks: each question is
+ * recorded in the audit stream of the day, so who goes along with that one would ask for ever, about the own questions. */
+export function useAsked(stream, { cursor, isFollowing }, pause, what) {
+  const settled = useSettled(cursor, pause);
+  const [wished, wish] = useState(null);
+  if (category(stream) !== "audit" || !isFollowing) return { at: settled, isHeld: false, button: null };
+  const button = html`<p><button type="button" disabled=${wished === cursor} onClick=${() => wish(cursor)}>${what} of event ${number(cursor)}</button>
+    <span class="muted"> Asking is recorded here, so it is not done by itself.</span></p>`;
+  return { at: wished, isHeld: true, button };
 }
 
 /** Whether a media query matches. */

@@ -1,6 +1,6 @@
 // One stream: its lanes, its events, and travelling through them.
 
-import { count, duration, shortId, category } from "../format.js";
+import { count, duration, number, shortId, category } from "../format.js";
 import { socket } from "../server.js";
 import { Empty, Failure, html, Loading, Tabs, Time, useState } from "../ui.js";
 import { Acts } from "../stream/acts.js";
@@ -8,6 +8,7 @@ import { CausesPanel } from "../stream/causes_panel.js";
 import { EventPanel } from "../stream/event_panel.js";
 import { FramesPanel } from "../stream/frames_panel.js";
 import { useJourney, useModel } from "../stream/journey.js";
+import { isOver, toneOf, useLabel } from "../stream/phase.js";
 import { Lanes } from "../stream/lanes.js";
 import { EventList } from "../stream/list.js";
 import { StatePanel } from "../stream/state_panel.js";
@@ -23,15 +24,21 @@ function Stream({ stream, at, roles }) {
   const model = useModel(stream);
   const journey = useJourney(model, at);
   const status = useSocketStatus(socket);
+  const label = useLabel(model);
   const [kind, id] = [category(stream), stream.slice(category(stream).length + 1)];
   return html`
     <section class="stream" aria-label="Stream">
       <header class="stream-head">
         <h1 title=${stream}>${id ? html`<span class="muted">${kind}</span> ${shortId(id, 48)}` : shortId(stream, 48)}</h1>
-        ${model.status === "ready" && html`<${Extent} model=${model} /><${Acts} model=${model} cursor=${journey.cursor} roles=${roles} />`}
+        ${model.status === "ready" && html`
+          ${label && html`<p><span class="hidden">At its end: </span><span class=${`chip ${toneOf(label)}`} title="How it is at its end">${label.replaceAll("_", " ")}</span></p>`}
+          <${Extent} model=${model} />
+          <${Acts} model=${model} cursor=${journey.cursor} roles=${roles} over=${isOver(kind, label) ? label : ""} />`}
       </header>
       ${status !== "open" && model.status === "ready" && html`<${Away} status=${status} model=${model} />`}
       ${model.status === "ready" && model.failure && status === "open" && html`<p class="notice" role="status">What is recorded now does not come: ${model.failure.message}</p>`}
+      ${model.isFull && html`<p class="notice">Here are the first ${count(model.version, "event")} of the stream, and no more; those behind them are <a href=${`#/audit?${new URLSearchParams({ stream })}`}>in the audit</a>.</p>`}
+      ${model.status === "ready" && at > model.version && journey.isFollowing && html`<p class="notice" role="status">The stream has no event ${number(at)}; its end is ${number(model.version)}.</p>`}
       <${Body} model=${model} journey=${journey} status=${status} />
     </section>`;
 }
@@ -51,7 +58,7 @@ function Away({ status, model }) {
 function Body({ model, journey, status }) {
   switch (model.status) {
     case "ready":
-      return html`<${Travel} model=${model} journey=${journey} />`;
+      return html`<${Travel} model=${model} journey=${journey} status=${status} />`;
     case "missing":
       return html`<${Empty} title="There is no such stream">
         <p>The log has no event of <code>${model.stream}</code>. If one is recorded it appears here.</p><p><a href="#">To the board</a></p><//>`;
@@ -72,7 +79,7 @@ function Skeleton({ status }) {
     </div>`;
 }
 
-function Travel({ model, journey }) {
+function Travel({ model, journey, status }) {
   const isNarrow = useMedia("(max-width: 860px)");
   const [panel, setPanel] = useState(isNarrow ? "events" : "state");
   const { cursor } = journey;
@@ -80,13 +87,13 @@ function Travel({ model, journey }) {
   const tabs = [
     { id: "state", label: "State", content: () => html`<${StatePanel} model=${model} cursor=${cursor} />` },
     { id: "event", label: "Event", content: () => html`<${EventPanel} model=${model} cursor=${cursor} />` },
-    { id: "frames", label: "Frames", content: () => html`<${FramesPanel} model=${model} cursor=${cursor} />` },
-    { id: "causes", label: "Causes", content: () => html`<${CausesPanel} model=${model} cursor=${cursor} />` },
+    { id: "frames", label: "Frames", content: () => html`<${FramesPanel} model=${model} journey=${journey} />` },
+    { id: "causes", label: "Causes", content: () => html`<${CausesPanel} model=${model} journey=${journey} />` },
   ];
   if (isNarrow) tabs.unshift({ id: "events", label: "Events", content: list });
   const selected = tabs.some(({ id }) => id === panel) ? panel : "state";
   return html`
-    <${Transport} model=${model} journey=${journey} />
+    <${Transport} model=${model} journey=${journey} isConnected=${status === "open"} />
     <${Lanes} model=${model} journey=${journey} />
     <div class=${`stream-body ${isNarrow ? "narrow" : "wide"}`}>
       ${!isNarrow && html`<section class="stream-events" aria-label="Events">${list()}</section>`}
