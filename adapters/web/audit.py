@@ -12,11 +12,11 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.auditing import access, as_object, stream_at, time_asked
+from adapters.auditing import as_object, time_asked
 from adapters.setting_values import Unusable
-from adapters.web.answers import Problem, accepted, answer, unprocessable
+from adapters.web.accesses import recorded
+from adapters.web.answers import Problem, answer, unprocessable
 from adapters.web.auth import Role, Visitor, current_visitor
-from adapters.web.correlation import current_correlation
 from adapters.web.described import Timestamp, described
 from adapters.web.requests import query_of
 from core.identifiers import Category
@@ -104,11 +104,6 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
     """The routes, for the roles auditor and operator. `log` None where the log is no file."""
     routes = Blueprint("audit", __name__)
 
-    async def record(visitor: Visitor, way: str, filters: Filters, entries: int, **more: int) -> None:
-        stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
-        note = access(way, filters, entries, system.store.head, **more)
-        accepted(await system.ask(stream_at(stamp.time), note, stamp))
-
     @routes.get("/api/audit/events")
     @described(AuditPage, 404, query=AskedPage)
     async def list_audited_events() -> Response:
@@ -121,7 +116,7 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
             raise unprocessable((("query", "cursor"), str(fault))) from None
         except TooBroad as fault:
             raise unprocessable((("query", "text"), str(fault))) from None
-        await record(visitor, "search", filters, len(page.entries))
+        await recorded(system, visitor, "search", filters, len(page.entries))
         entries = [as_object(entry) for entry in page.entries]
         return answer({"entries": entries, "next_cursor": page.next_cursor, "head": head})
 
@@ -135,7 +130,7 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
             count, complete = await file.count(filters, asked.at_most)
         except TooBroad as fault:
             raise unprocessable((("query", "text"), str(fault))) from None
-        await record(visitor, "count", filters, count)
+        await recorded(system, visitor, "count", filters, count)
         return answer(AuditCount(count, complete, head))
 
     @routes.get("/api/audit/events/<path:event>")
@@ -146,7 +141,7 @@ def audit_blueprint(system: System, log: AuditLog | None) -> Blueprint:
         stream, _, version = event.rpartition("@")
         number = int(version) if version.isdecimal() and len(version) < 18 else 0
         entry = await file.event(stream, number)
-        await record(visitor, "event", Filters(stream=stream), int(entry is not None), version=number)
+        await recorded(system, visitor, "event", Filters(stream=stream), int(entry is not None), version=number)
         if entry is None:
             raise Problem(404, "The log has no such event")
         return answer(as_object(entry))

@@ -9,10 +9,9 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.auditing import access, stream_at
-from adapters.web.answers import Problem, accepted
+from adapters.web.accesses import recorded
+from adapters.web.answers import Problem
 from adapters.web.audit import auditor
-from adapters.web.correlation import current_correlation
 from adapters.web.described import ANY, Content, described
 from adapters.web.requests import query_of
 from core.ports import BlobStore
@@ -50,9 +49,7 @@ def audit_blobs_blueprint(system: System, blobs: BlobStore) -> Blueprint:
         if not _DIGEST.fullmatch(digest):
             raise _none()
         content = await blobs.get(digest)
-        stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
-        note = access("blob", Filters(), int(content is not None), system.store.head, sha256=digest)
-        accepted(await system.ask(stream_at(stamp.time), note, stamp))
+        await recorded(system, visitor, "blob", Filters(), int(content is not None), sha256=digest)
         if content is None:
             raise _none()
         kind = asked.type.lower()

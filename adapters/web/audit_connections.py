@@ -9,12 +9,12 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.auditing import access, stream_at, time_asked
+from adapters.auditing import time_asked
 from adapters.seen import Runs, SeenBy, seen_by, seen_of
 from adapters.setting_values import Unusable
-from adapters.web.answers import Problem, accepted, answer, unprocessable
+from adapters.web.accesses import recorded
+from adapters.web.answers import Problem, answer, unprocessable
 from adapters.web.audit import auditor
-from adapters.web.correlation import current_correlation
 from adapters.web.described import described
 from adapters.web.requests import query_of
 from core.identifiers import MalformedStreamName, StreamName
@@ -52,10 +52,8 @@ def connections_blueprint(system: System, runs: Runs) -> Blueprint:
     routes = Blueprint("audit_connections", __name__)
 
     async def record(filters: Filters, entries: int, at: int | None) -> None:
-        stamp = system.stamp(principal=auditor().principal, correlation_id=current_correlation())
         asked = {} if at is None else {"at": at}
-        note = access("seen", filters, entries, system.store.head, **asked)
-        accepted(await system.ask(stream_at(stamp.time), note, stamp))
+        await recorded(system, auditor(), "seen", filters, entries, **asked)
 
     @routes.get("/api/audit/connections")
     @described(SeenConnections, query=AskedStream)

@@ -19,12 +19,12 @@ from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 
 from actors.system import System
-from adapters.auditing import access, stream_at
 from adapters.exports.apart import ExportApart
 from adapters.exports.formats import Format, NotExported, refuse_unwritable
 from adapters.exports.manifest import Manifest, as_json, digests
 from adapters.exports.writing import Question
-from adapters.web.answers import Problem, accepted, unprocessable
+from adapters.web.accesses import recorded_within
+from adapters.web.answers import Problem, unprocessable
 from adapters.web.audit import Asked, auditor
 from adapters.web.auth import Visitor
 from adapters.web.correlation import current_correlation
@@ -152,10 +152,7 @@ def _recording(system: System, visitor: Visitor) -> Record:
     correlation = current_correlation()
 
     async def record(way: str, filters: Filters, entries: int, more: Mapping[str, str | bool]) -> str:
-        stamp = system.stamp(principal=visitor.principal, correlation_id=correlation)
-        note = access(way, filters, entries, system.store.head, **more)
-        told = accepted(await system.ask(stream_at(stamp.time), note, stamp)).records[-1]
-        return f"{told.stream}@{told.version}"
+        return await recorded_within(correlation, system, visitor, way, filters, entries, **more)
 
     return record
 

@@ -10,11 +10,10 @@ from quart import Blueprint, Response
 
 from actors.system import System
 from adapters.asking_why import NoSuchEvent, TooMuchToTell, story
-from adapters.auditing import access, stream_at
 from adapters.causes import Story, as_object, size
-from adapters.web.answers import Problem, accepted, answer
+from adapters.web.accesses import recorded
+from adapters.web.answers import Problem, answer
 from adapters.web.audit import auditor
-from adapters.web.correlation import current_correlation
 from adapters.web.described import Timestamp, described
 from core.identifiers import StreamName
 from eventstore.audit import AuditLog, Filters
@@ -72,10 +71,8 @@ def causes_blueprint(system: System, log: AuditLog | None) -> Blueprint:
             told = await story(system.store, log, StreamName(stream), number)
         except (NoSuchEvent, TooMuchToTell) as reason:
             problem = str(reason)
-        stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
         entries = 0 if told is None else await trio.to_thread.run_sync(size, told)
-        note = access("causes", Filters(stream=stream), entries, system.store.head, version=number)
-        accepted(await system.ask(stream_at(stamp.time), note, stamp))
+        await recorded(system, visitor, "causes", Filters(stream=stream), entries, version=number)
         if told is None:
             raise Problem(404, problem)
         return answer(await trio.to_thread.run_sync(_encoded, told))

@@ -19,12 +19,11 @@ from actors.system import System
 from adapters.web import auth
 from adapters.web.answers import Problem, accepted, answer, unprocessable
 from adapters.web.audit import auditor
-from adapters.web.auth import Role, current_visitor
-from adapters.web.correlation import current_correlation
+from adapters.web.auth import Role
 from adapters.web.described import Keyed, described
-from adapters.web.requests import body_of, command_id
+from adapters.web.requests import UNKNOWN, body_of, no_stream, stamp_of, stream_named
 from core import call, channel, conversation, session
-from core.identifiers import Category, MalformedStreamName, StreamName
+from core.identifiers import Category, StreamName
 from core.messages import Stamp
 from eventstore.codec import commands, events
 
@@ -136,7 +135,7 @@ def console_commands_blueprint(system: System) -> Blueprint:
         """Tell a stream something. It is recorded with the operator's name, also where it is refused. For the role
         operator."""
         auth.require(Role.OPERATOR)
-        asked, stamp, stream = await body_of(CommandBody), _stamp(system, command_id()), _stream(name)
+        asked, stamp, stream = await body_of(CommandBody), stamp_of(system), stream_named(name, UNKNOWN)
         command = await _command(system, stream, stamp, asked)
         outcome = accepted(await system.ask(stream, command, stamp))
         caused = [LedTo(it.version, events.name_of(type(it.event)).rpartition("/")[0]) for it in outcome.records]
@@ -154,7 +153,7 @@ async def _command(system: System, stream: StreamName, stamp: Stamp, asked: Comm
         raise unprocessable((("body", "name"), f"Such a stream may be told {known}"))
     state, version = await system.look(stream)
     if not version:
-        raise _no_stream()
+        raise no_stream(UNKNOWN)
     new = system.identifiers.new
     chosen = {"message_id": new(), "reply_id": new(), "request_id": new(), "interrupt_id": version + 1}
     here = {"now": stamp.time, "channel": getattr(state, "name", None)}
@@ -164,18 +163,3 @@ async def _command(system: System, stream: StreamName, stamp: Stamp, asked: Comm
         return msgspec.convert(given, offer.command)
     except msgspec.ValidationError as fault:
         raise unprocessable((("body", "body"), str(fault))) from None
-
-
-def _stamp(system: System, key: str | None) -> Stamp:
-    return system.stamp(command_id=key, principal=current_visitor().principal, correlation_id=current_correlation())
-
-
-def _stream(name: str) -> StreamName:
-    try:
-        return StreamName.parse(name)
-    except MalformedStreamName:
-        raise _no_stream() from None
-
-
-def _no_stream() -> Problem:
-    return Problem(404, "Stream not found")

@@ -17,11 +17,10 @@ from adapters.continuing import Step, continue_once
 from adapters.forking import Changes, NameTaken, NoSuchPast, NotForked, fork_live, new_name
 from adapters.web import auth
 from adapters.web.answers import Problem, answer, unprocessable
-from adapters.web.auth import Role, current_visitor
+from adapters.web.auth import Role
 from adapters.web.conversations.desk import KEYS
-from adapters.web.correlation import current_correlation
 from adapters.web.described import Keyed, described
-from adapters.web.requests import body_of, command_id
+from adapters.web.requests import UNKNOWN, body_of, stamp_of, stream_named
 from core.conversation import MAX_TEXT
 from core.identifiers import MalformedStreamName, StreamName
 from core.messages import Stamp
@@ -65,7 +64,7 @@ def forks_blueprint(system: System) -> Blueprint:
     async def fork(name: str) -> Response:
         """Continue a stream, as it was at a version, as a new one with its lineage on record. For the role operator."""
         auth.require(Role.OPERATOR)
-        body, stamp, source = await body_of(ForkBody), _stamp(system, command_id()), _stream(name)
+        body, stamp, source = await body_of(ForkBody), stamp_of(system), stream_named(name, UNKNOWN)
         changes = Changes(body.model, body.prompt, body.personality, body.topic)
         with _told():
             target = _target(system, source, body.name, stamp)
@@ -79,23 +78,12 @@ def forks_blueprint(system: System) -> Blueprint:
     async def go_on(name: str) -> Response:
         """Say to a fork what was said next in its source, and wait for the answer. For the role operator."""
         auth.require(Role.OPERATOR)
-        stamp, fork = _stamp(system, command_id()), _stream(name)
+        stamp, fork = stamp_of(system), stream_named(name, UNKNOWN)
         with _told(), trio.move_on_after(PATIENCE):
             return answer(await continue_once(system, fork, stamp))
         raise Problem(503, "The answer is still being drafted; ask again", 1.0)
 
     return routes
-
-
-def _stamp(system: System, key: str | None) -> Stamp:
-    return system.stamp(command_id=key, principal=current_visitor().principal, correlation_id=current_correlation())
-
-
-def _stream(name: str) -> StreamName:
-    try:
-        return StreamName.parse(name)
-    except MalformedStreamName:
-        raise Problem(404, "Stream not found") from None
 
 
 def _target(system: System, source: StreamName, name: str | None, stamp: Stamp) -> StreamName:

@@ -8,14 +8,12 @@ from msgspec import Meta, Raw, Struct
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.auditing import access, stream_at
 from adapters.reels import MOST_PLAYED, FramesThen, Reels
-from adapters.web.answers import Problem, accepted, answer
+from adapters.web.accesses import recorded
+from adapters.web.answers import Problem, answer
 from adapters.web.audit import auditor
-from adapters.web.correlation import current_correlation
 from adapters.web.described import described
-from adapters.web.outlines import stream_named
-from adapters.web.requests import query_of
+from adapters.web.requests import query_of, stream_named
 from eventstore.audit import Filters
 
 
@@ -40,10 +38,8 @@ def frames_blueprint(system: System, reels: Reels) -> Blueprint:
         """
         visitor, asked, name = auditor(), query_of(AskedFrames), stream_named(stream)
         told = await reels.told(name, asked.at)
-        stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
         found = 0 if told is None else told.frames
-        note = access("frames", Filters(stream=str(name)), found, system.store.head, version=asked.at)
-        accepted(await system.ask(stream_at(stamp.time), note, stamp))
+        await recorded(system, visitor, "frames", Filters(stream=str(name)), found, version=asked.at)
         if told is None:
             raise Problem(404, "The log has no such event")
         return answer({"stream": str(name), "at": asked.at, "dialects": Raw(told.dialects)})

@@ -33,16 +33,16 @@ from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 
 from actors.system import System
-from adapters.auditing import access, stream_at
 from adapters.records import json_line
 from adapters.server.messages import joined
 from adapters.web import server_sent
-from adapters.web.answers import Problem, accepted, unprocessable
+from adapters.web.accesses import recorded
+from adapters.web.answers import Problem, unprocessable
 from adapters.web.auth import Role, Visitor, current_visitor
-from adapters.web.correlation import current_correlation
 from adapters.web.described import Content, described
 from adapters.web.log_feeds import Feed, OneStream, WholeLog
-from core.identifiers import Category, MalformedStreamName, StreamName
+from adapters.web.requests import no_stream, stream_named
+from core.identifiers import Category
 from core.messages import Recorded
 from core.ports import StoreUnavailable
 from eventstore.audit import Filters
@@ -105,9 +105,7 @@ def log_stream_blueprint(system: System, draining: Draining, *, is_recorded: boo
 
     async def record(visitor: Visitor, stream: str | None, **more: str | int) -> None:
         if is_recorded and request.method != "HEAD":  # which is told nothing
-            stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
-            note = access("follow", Filters(stream=stream), 0, system.store.head, **_left_in(), **more)
-            accepted(await system.ask(stream_at(stamp.time), note, stamp))
+            await recorded(system, visitor, "follow", Filters(stream=stream), 0, **_left_in(), **more)
 
     async def answer(feed: Feed, visitor: Visitor, stream: str | None = None) -> Response:
         wanted = _wanted()
@@ -128,10 +126,10 @@ def log_stream_blueprint(system: System, draining: Draining, *, is_recorded: boo
     async def stream_one(name: str) -> Response:
         """The records of one stream, as Server-Sent Events. For the roles auditor and operator."""
         visitor = _auditor()
-        feed = OneStream(system.store, system.audiences, _stream_named(name))
+        feed = OneStream(system.store, system.audiences, stream_named(name))
         if not await feed.has(0):
             await record(visitor, name)
-            raise _no_stream()
+            raise no_stream()
         return await answer(feed, visitor, name)
 
     return routes
@@ -273,18 +271,6 @@ def _left_in() -> dict[str, str]:
     """What the query leaves in, to be recorded."""
     asked = {name: ",".join(request.args.getlist(name)) for name in ("category", "event")}
     return {name: value for name, value in asked.items() if value}
-
-
-def _stream_named(name: str) -> StreamName:
-    """Raises Problem 404 for what cannot be a stream's name."""
-    try:
-        return StreamName.parse(name)
-    except MalformedStreamName:
-        raise _no_stream() from None
-
-
-def _no_stream() -> Problem:
-    return Problem(404, "The log has no such stream")
 
 
 def _streamed(body: LogStream) -> Response:

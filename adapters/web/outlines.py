@@ -6,13 +6,11 @@ import trio
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.auditing import access, stream_at
 from adapters.outlining import StreamOutline, outlined
-from adapters.web.answers import Problem, accepted
+from adapters.web.accesses import recorded
 from adapters.web.audit import auditor
-from adapters.web.correlation import current_correlation
 from adapters.web.described import JSON, described
-from core.identifiers import MalformedStreamName, StreamName
+from adapters.web.requests import no_stream, stream_named
 from eventstore.audit import Filters
 
 
@@ -30,23 +28,9 @@ def outlines_blueprint(system: System) -> Blueprint:
         """
         visitor, name = auditor(), stream_named(stream)
         outline = await outlined(system.store, name)
-        stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
-        note = access("outline", Filters(stream=str(name)), outline.version, system.store.head)
-        accepted(await system.ask(stream_at(stamp.time), note, stamp))
+        await recorded(system, visitor, "outline", Filters(stream=str(name)), outline.version)
         if not outline.version:
             raise no_stream()
         return Response(await trio.to_thread.run_sync(outline.encoded), content_type=JSON)
 
     return routes
-
-
-def stream_named(text: str) -> StreamName:
-    """Raises Problem 404 for what cannot be a stream's name."""
-    try:
-        return StreamName.parse(text)
-    except MalformedStreamName:
-        raise no_stream() from None
-
-
-def no_stream() -> Problem:
-    return Problem(404, "The log has no such stream")

@@ -12,13 +12,11 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.auditing import access, stream_at
 from adapters.protocols.wire import iso_time
 from adapters.proving import Prover
-from adapters.web.answers import Problem, accepted, answer
+from adapters.web.accesses import recorded
+from adapters.web.answers import Problem, answer
 from adapters.web.audit import auditor
-from adapters.web.auth import Visitor
-from adapters.web.correlation import current_correlation
 from adapters.web.described import Timestamp, described
 from adapters.web.requests import query_of
 from core.ports import EventStore
@@ -76,11 +74,6 @@ def proofs_blueprint(system: System, path: Path | None) -> Blueprint:
     """The routes, for the roles auditor and operator. `path`: where the log is, None where it is no file."""
     routes = Blueprint("proofs", __name__)
 
-    async def record(visitor: Visitor, way: str, filters: Filters, entries: int, **more: str | int) -> None:
-        stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
-        note = access(way, filters, entries, system.store.head, **more)
-        accepted(await system.ask(stream_at(stamp.time), note, stamp))
-
     @routes.get("/api/audit/checkpoints")
     @described(Checkpoints, 404, query=AskedCheckpoints)
     async def list_checkpoints() -> Response:
@@ -88,7 +81,7 @@ def proofs_blueprint(system: System, path: Path | None) -> Blueprint:
         visitor, asked = auditor(), query_of(AskedCheckpoints)
         made = [each for each in await _log(system.store).look(checkpoints) if each.size > asked.after]
         told = (made[::-1] if asked.newest_first else made)[: asked.limit]
-        await record(visitor, "checkpoints", Filters(), len(told))
+        await recorded(system, visitor, "checkpoints", Filters(), len(told))
         return answer({"checkpoints": [_said(each) for each in told]})
 
     @routes.get("/api/audit/proof/<path:event>")
@@ -103,10 +96,10 @@ def proofs_blueprint(system: System, path: Path | None) -> Blueprint:
         except Unprovable as fault:
             stream, _, version = event.rpartition("@")
             number = int(version) if version.isdecimal() and len(version) < 18 else 0
-            await record(visitor, "proof", Filters(stream=stream or None), 0, version=number)
+            await recorded(system, visitor, "proof", Filters(stream=stream or None), 0, version=number)
             raise Problem(404, str(fault)) from None
         proved = proof["event"]
-        await record(visitor, "proof", Filters(stream=proved["stream"]), 1, version=proved["version"])
+        await recorded(system, visitor, "proof", Filters(stream=proved["stream"]), 1, version=proved["version"])
         return answer(proof)
 
     return routes

@@ -1,4 +1,4 @@
-"""What a REST request says, checked field by field: body, query, Idempotency-Key."""
+"""What a REST request says, checked field by field: body, query, the stream it names, Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from typing import Any, TypeVar
 import msgspec
 from quart import request
 
-from adapters.web.answers import unprocessable
-from core.messages import MAX_COMMAND_ID_LENGTH
+from actors.system import System
+from adapters.web.answers import Problem, unprocessable
+from adapters.web.auth import current_visitor
+from adapters.web.correlation import current_correlation
+from core.identifiers import MalformedStreamName, StreamName
+from core.messages import MAX_COMMAND_ID_LENGTH, Stamp
 
 T = TypeVar("T", bound=msgspec.Struct)
 Fault = tuple[tuple[str, ...], str]
+
+UNLOGGED, UNKNOWN = "The log has no such stream", "Stream not found"
+"""What they are told who ask about a stream that there is not, and they who would have something done there."""
 
 
 async def body_of(type: type[T]) -> T:
@@ -61,3 +68,21 @@ def command_id() -> str | None:
         fault = f"An Idempotency-Key has at most {MAX_COMMAND_ID_LENGTH} characters"
         raise unprocessable((("header", "Idempotency-Key"), fault))
     return key
+
+
+def stamp_of(system: System) -> Stamp:
+    """The stamp of a command that comes of this request, whose Idempotency-Key is its id. Raises Problem 422."""
+    key, visitor = command_id(), current_visitor()
+    return system.stamp(command_id=key, principal=visitor.principal, correlation_id=current_correlation())
+
+
+def stream_named(text: str, otherwise: str = UNLOGGED) -> StreamName:
+    """Raises Problem 404 for what cannot be a stream's name."""
+    try:
+        return StreamName.parse(text)
+    except MalformedStreamName:
+        raise no_stream(otherwise) from None
+
+
+def no_stream(detail: str = UNLOGGED) -> Problem:
+    return Problem(404, detail)

@@ -10,19 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import assert_never
 
-import trio
 from msgspec import json, msgpack
 from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 
 from actors.system import System
 from adapters.apart import Apart
-from adapters.auditing import access, stream_at
 from adapters.verification.messages import Fails, Holds, Message, Progress, Question
-from adapters.web.answers import Problem, accepted
+from adapters.web.accesses import recorded
+from adapters.web.answers import Problem
 from adapters.web.audit import auditor
-from adapters.web.correlation import current_correlation
 from adapters.web.described import Content, described
+from adapters.web.turns import Turns
 from eventstore.audit import Filters
 
 WORKER = "adapters.verification.worker"
@@ -38,13 +37,13 @@ _to_message = msgpack.Decoder(Message).decode
 class Verified(ResponseBody):
     """The answer, a line for each message. Quart enters it, iterates it and leaves it in one task."""
 
-    def __init__(self, path: Path, turn: trio.CapacityLimiter) -> None:
+    def __init__(self, path: Path, turn: Turns) -> None:
         self._apart = Apart(WORKER, msgpack.encode(Question(str(path), REST)))
         self._turn, self._stack, self._is_over = turn, AsyncExitStack(), False
 
     async def __aenter__(self) -> Verified:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._turn)
+            stack.callback(self._turn.give_back, self)
             await stack.enter_async_context(self._apart)
             self._stack = stack.pop_all()
         return self
@@ -68,7 +67,7 @@ class Verified(ResponseBody):
 
 def verification_blueprint(system: System, path: Path | None) -> Blueprint:
     """The route, for the roles auditor and operator. `path`: where the log is, None where it is no file."""
-    routes, turn = Blueprint("verification", __name__), trio.CapacityLimiter(1)
+    routes, turn = Blueprint("verification", __name__), Turns(1)
 
     @routes.get("/api/audit/verify")
     @described(LINES, 404)
@@ -82,14 +81,18 @@ def verification_blueprint(system: System, path: Path | None) -> Blueprint:
         visitor = auditor()
         if path is None:
             raise Problem(404, "This log is in memory, and has no chain")
-        if turn.available_tokens < 1:
+        looking = Verified(path, turn)
+        if not turn.take(looking):
             raise Problem(429, "The log is being verified for somebody else", COME_BACK)
         if request.method == "HEAD":  # the answer to it tells nobody anything
+            turn.give_back(looking)
             return _streamed(b"")
-        stamp = system.stamp(principal=visitor.principal, correlation_id=current_correlation())
-        note = access("verify", Filters(), 0, system.store.head)
-        accepted(await system.ask(stream_at(stamp.time), note, stamp))
-        return _streamed(Verified(path, turn))
+        try:
+            await recorded(system, visitor, "verify", Filters(), 0)
+        except BaseException:
+            turn.give_back(looking)
+            raise
+        return _streamed(looking)
 
     return routes
 

@@ -18,15 +18,18 @@ from msgspec import json
 from adapters.verification.messages import Fails, Holds, Message, Progress, Question
 from adapters.verification.worker import PAGE, verify
 from adapters.web import verification
+from adapters.web.turns import Turns
+from adapters.web.verification import Verified
 from core.audit import Accessed
 from core.conversation import OpenConversation
 from eventstore.checkpointing import Interval, keeping_checkpoints
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite
 from eventstore.recorder import TABLE
-from tests.adapters.web.test_audit import TALK, Office, heard, opened
+from tests.adapters.web.test_audit import TALK, Mood, Office, heard, opened
 from tests.adapters.whole import PATIENCE, Whole, serving
 from tests.eventstore.checkpointed import Clock
+from tests.eventstore.disks import Disk, commits
 from tests.eventstore.logs import say, stream
 from tests.eventstore.test_tampering import chain_anew
 
@@ -87,6 +90,45 @@ async def test_nobody_else_is_told(office: Office, role: str) -> None:
 async def test_asking_for_the_head_alone_looks_at_nothing(office: Office) -> None:
     assert (await office.get(VERIFY, role="operator", method="HEAD")).status_code == 200
     assert await office.accesses() == []
+
+
+async def test_of_two_who_ask_at_the_same_time_one_is_told_to_come_again(office: Office) -> None:
+    statuses = list[int]()
+
+    async def ask() -> None:
+        statuses.append((await office.get(VERIFY)).status_code)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        nursery.start_soon(ask)
+    assert sorted(statuses) == [200, 429]
+    assert len(await office.accesses()) == 1
+    assert (await lines(office))[-1]["ok"]
+
+
+async def test_who_could_not_be_recorded_keeps_nobody_from_asking(path: Path) -> None:
+    moods, disk = list[Mood](["well"]), Disk()
+    disk.fault = commits(lambda: moods[-1])
+    async with open_sqlite(path, connect=disk.connect) as store, opened(store, f"sqlite:///{path}") as office:
+        await office.system.ask(TALK, OpenConversation(), office.system.stamp())
+        moods.append("lost")
+        assert (await office.ask(VERIFY))[0] == 503
+        moods.append("well")
+        with trio.fail_after(PATIENCE):
+            while (answer := await office.get(VERIFY)).status_code == 503:
+                await trio.lowlevel.checkpoint()
+        assert answer.status_code == 200
+
+
+def test_a_turn_is_over_when_it_is_given_back_and_when_whoever_has_it_is_no_more() -> None:
+    turns, first, second = Turns(1), Verified(Path(), Turns(1)), Verified(Path(), Turns(1))
+    assert turns.take(first)
+    assert not turns.take(second)
+    turns.give_back(first)
+    turns.give_back(first)
+    assert turns.take(second)
+    del second
+    assert turns.take(first), "nobody came to fetch the answer"
 
 
 async def test_a_log_in_memory_has_nothing_to_verify() -> None:
