@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -30,6 +31,7 @@ from adapters.web.auth import Visitor
 from adapters.web.correlation import current_correlation
 from adapters.web.described import JSON, Content, described
 from adapters.web.requests import query_of
+from adapters.web.turns import Turns
 from eventstore.audit import Filters
 
 AT_ONE_TIME = 2
@@ -64,13 +66,13 @@ class Place(Struct, frozen=True):
 class Exported(ResponseBody):
     """The answer with one file. Quart enters it, iterates it and leaves it in one task."""
 
-    def __init__(self, question: Question, turns: trio.CapacityLimiter, finish: Finish) -> None:
-        self._export, self._turns, self._finish = ExportApart(question), turns, finish
+    def __init__(self, question: Question, finish: Finish, leave: Callable[[], None]) -> None:
+        self._export, self._finish, self._leave = ExportApart(question), finish, leave
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Exported:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._turns)
+            stack.callback(self._leave)
             await stack.enter_async_context(self._export)
             self._stack = stack.pop_all()
         return self
@@ -95,7 +97,7 @@ class Exported(ResponseBody):
 
 def audit_export_blueprint(system: System, place: Place | None) -> Blueprint:
     """The routes, for the roles auditor and operator. `place` None where the log is no file."""
-    routes, turns = Blueprint("audit_export", __name__), trio.CapacityLimiter(AT_ONE_TIME)
+    routes, turns = Blueprint("audit_export", __name__), Turns(AT_ONE_TIME)
     manifests: OrderedDict[str, bytes] = OrderedDict()
 
     def answered(question: Question, id: str, record: Record) -> Response:
@@ -106,7 +108,7 @@ def audit_export_blueprint(system: System, place: Place | None) -> Blueprint:
             while len(manifests) > MOST_KEPT:
                 manifests.popitem(last=False)
 
-        return _streamed(Exported(question, turns, finish), question.name, id)
+        return _streamed(Exported(question, finish, partial(turns.give_back, record)), question.name, id)
 
     @routes.get("/api/audit/export")
     @described(FILE, 404, query=AskedExport)
@@ -120,11 +122,16 @@ def audit_export_blueprint(system: System, place: Place | None) -> Blueprint:
         asked, log = query_of(AskedExport), _file(place)
         filters, head, now = asked.filters(), system.store.head, system.clock.now()
         _refuse_unwritable(asked.format)
-        if turns.available_tokens < 1:
+        if not turns.take(record):
             raise Problem(429, f"{AT_ONE_TIME} exports are under way", COME_BACK)
         if request.method == "HEAD":  # the answer to it tells nobody anything
+            turns.give_back(record)
             return _streamed(b"", _name(asked, head), None)
-        id = await record("export", filters, 0, {"format": asked.format, "compress": asked.compress})
+        try:
+            id = await record("export", filters, 0, {"format": asked.format, "compress": asked.compress})
+        except BaseException:
+            turns.give_back(record)
+            raise
         question = Question(
             str(log.path), system.store.epoch, head, filters, asked.format, _name(asked, head), now, asked.compress, id,
             None if log.key_file is None else str(log.key_file),

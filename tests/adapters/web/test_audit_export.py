@@ -109,6 +109,23 @@ async def test_asking_for_the_head_alone_makes_nothing(office: Office) -> None:
     assert await office.accesses() == []
 
 
+async def test_of_more_that_are_asked_for_at_the_same_time_than_may_be_made_the_others_are_refused(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses = list[int]()
+
+    async def ask() -> None:
+        statuses.append((await office.get(EXPORT)).status_code)
+
+    monkeypatch.setattr(audit_export, "BREATH", 0.0)
+    for _ in range(2):  # and those who are done leave room
+        async with trio.open_nursery() as nursery:
+            for _ in range(audit_export.AT_ONE_TIME + 1):
+                nursery.start_soon(ask)
+        assert sorted(statuses) == [200] * audit_export.AT_ONE_TIME + [429]
+        statuses.clear()
+
+
 # --- at a whole server ------------------------------------------------------------------------------------------
 
 
