@@ -56,7 +56,7 @@ class Socket:
         self._bucket = Bucket(sockets.settings.rate, trio.current_time())
         self._memberships: dict[StreamName, Membership] = {}
         self._tunings: dict[str, WideMembership] = {}
-        self._outputs: deque[Output] = deque()
+        self._outputs: deque[Output | partial[None]] = deque()
         self._working = self.is_recalling = self._left = False
         self._recall_scope: trio.CancelScope | None = None
         self._waiting = 0
@@ -181,7 +181,7 @@ class Socket:
         finally:
             self._working = False
 
-    def _do(self, output: Output) -> None:
+    def _do(self, output: Output | partial[None]) -> None:
         match output:
             case Write(body):
                 self.link.say(body)
@@ -200,6 +200,8 @@ class Socket:
                 self._tune(topic, after)
             case Untune(topic):
                 self._untune(topic)
+            case partial():
+                output()
             case Close(code, reason):
                 self.link.close(code, reason)
             case _:
@@ -232,8 +234,12 @@ class Socket:
         tuning = self._tunings[topic] = self._system.audiences.wide.tune(topic, self._dialect, self)
         until = self._system.shown
         since = until if after is None else min(after, until)
-        for output in self._connection.tuned(topic, since, self._system.clock.now()):
-            self._do(output)
+        said = self._connection.tuned(topic, since, self._system.clock.now())
+        self._outputs.extendleft((partial(self._begin, tuning, since, until), *reversed(said)))  # before all in line
+
+    def _begin(self, tuning: WideMembership, since: int, until: int) -> None:
+        if tuning.left:  # by what was said when it was told where it begins
+            return
         if since < until:
             self._wait_for(partial(self._replay, tuning, since, until))
         else:

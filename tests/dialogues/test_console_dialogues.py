@@ -37,5 +37,5 @@ def test_every_type_of_frame_and_every_code_of_an_error_has_a_dialogue() -> None
         "hello", "tuned", "untuned", "event", "record", "page", "page_end", "state", "error",
     }  # fmt: skip
     assert {frame["code"] for frame in frames if frame["type"] == "error"} == (
-        set(CODES) - {"too_many", "too_far_behind"}  # which take thousands of lines
+        set(CODES) - {"too_many", "too_far_behind", "cancelled"}  # which take thousands of lines, or a slow log
     )

@@ -43,14 +43,14 @@ class ConsoleConnection:
 
     def __init__(self, handshake: Handshake) -> None:
         self._handshake = handshake
-        self._asked: deque[Look] = deque()
-        """Requests that will be told where the log is, in the order the shell takes them."""
+        self._asked: deque[Look | None] = deque()
+        """Requests that will be told where the log is, in the order the shell takes them; None: given up meanwhile."""
         self._waiting: dict[str, list[Look]] = {}
         """Those that wait for the record of what they ask of, which is the board or a stream."""
         self._noted: set[str] = set()
         self._watched: set[StreamName] = set()
-        self._tuning: deque[Board | Watch] = deque()
-        self._recalling: deque[Page | State] = deque()
+        self._tuning: list[Board | Watch] = []
+        self._recalling: list[Page | State] = []
 
     def opened(self, now: int) -> Sequence[Output]:  # noqa: ARG002  # the protocol's signature
         return (Write(frames.hello(self._handshake)),)
@@ -62,10 +62,11 @@ class ConsoleConnection:
             return (Write(frames.error(fault.id, fault.code, fault.message)),)
         match request:
             case Unboard(id):
-                return Untune(LOG), Write(wire.encode(frames.Untuned(id, BOARD)))
+                return *self._given_up(BOARD), Untune(LOG), Write(wire.encode(frames.Untuned(id, BOARD)))
             case Unwatch(id, stream):
                 self._watched.discard(stream)
-                return Untune(frames.topic_of(stream)), Write(wire.encode(frames.Untuned(id, str(stream))))
+                untuned = Untune(frames.topic_of(stream)), Write(wire.encode(frames.Untuned(id, str(stream))))
+                return *self._given_up(str(stream)), *untuned
             case _:
                 return self._look(request)
 
@@ -89,7 +90,9 @@ class ConsoleConnection:
                 assert_never(outcome)
 
     def recalled(self, stream: StreamName, state: Any, version: int, now: int) -> Sequence[Output]:  # noqa: ARG002
-        request = self._recalling.popleft()
+        asked = [one for one in self._recalling if one.stream == stream and _since(one) >= version]
+        request = min(asked, key=_since)  # a stream that ends before is told as far as it goes
+        self._recalling.remove(request)
         if not isinstance(request, State):
             return ()
         if version < request.at:
@@ -98,8 +101,10 @@ class ConsoleConnection:
 
     def tuned(self, topic: str, position: int, now: int) -> Sequence[Output]:
         if topic == HERE:
-            return self._begin(self._asked.popleft(), position, now)
-        request = self._tuning.popleft()
+            request = self._asked.popleft()
+            return () if request is None else self._begin(request, position, now)
+        request = next(one for one in self._tuning if _topic(one) == topic)
+        self._tuning.remove(request)
         return (Write(wire.encode(frames.Tuned(request.id, _subject(request), position))),)
 
     def closed(self, now: int) -> Sequence[Output]:  # noqa: ARG002  # as above
@@ -115,8 +120,8 @@ class ConsoleConnection:
         return Tune(HERE), Untune(HERE)
 
     def _begin(self, request: Look, head: int, now: int) -> Sequence[Output]:
-        """Serve it, if it is on record that somebody asks; else put it there first. It is one output at most, which the
-        shell does at once: none waits behind a `Recall` here."""
+        """Serve it, if it is on record that somebody asks; else put it there first. The shell does that before all that
+        waits for its turn, so it may come before what was asked, and put on record, earlier."""
         if isinstance(request, Watch) and request.after is not None and head - request.after > MAX_BEHIND:
             problem = f"That is {head - request.after} positions back, more than {MAX_BEHIND}; ask for pages"
             return (Write(frames.error(request.id, "too_far_behind", problem)),)
@@ -149,6 +154,15 @@ class ConsoleConnection:
             case _:
                 assert_never(request)
 
+    def _given_up(self, of: str) -> Sequence[Output]:
+        """Answer who waits to hear this: it is to be told no more. Nothing of it may wait for the record, which is made
+        all the same."""
+        waiting = self._waiting.get(of, [])
+        given_up = [one for one in (*waiting, *self._asked) if _hears(one, of)]
+        waiting[:] = [one for one in waiting if not _hears(one, of)]
+        self._asked = deque(None if _hears(one, of) else one for one in self._asked)
+        return [Write(frames.error(one.id, "cancelled", f"{of} is to be told no more")) for one in given_up if one]
+
     def _watch(self, request: Watch) -> Sequence[Output]:
         if request.stream not in self._watched and len(self._watched) >= MAX_WATCHED:
             problem = f"A connection watches at most {MAX_WATCHED} streams"
@@ -161,6 +175,20 @@ class ConsoleConnection:
 def _subject(request: Look) -> str:
     """What is asked of."""
     return BOARD if isinstance(request, Board) else str(request.stream)
+
+
+def _hears(request: Look | None, of: str) -> bool:
+    """Whether it asks to be told of this from now on."""
+    return isinstance(request, Board | Watch) and _subject(request) == of
+
+
+def _topic(request: Board | Watch) -> str:
+    return LOG if isinstance(request, Board) else frames.topic_of(request.stream)
+
+
+def _since(request: Page | State) -> int:
+    """The version whose state the shell tells first."""
+    return request.after if isinstance(request, Page) else request.at
 
 
 def _audit_at(now: int) -> StreamName:

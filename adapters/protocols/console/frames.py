@@ -27,7 +27,7 @@ HERE = "here"
 """A wide topic that no record belongs to: whoever tunes to it is told where the log is."""
 
 CODES = (
-    "invalid_json", "invalid_message", "not_found", "too_many", "too_far_behind", "rate_limited", "busy",
+    "invalid_json", "invalid_message", "not_found", "too_many", "too_far_behind", "rate_limited", "busy", "cancelled",
 )  # fmt: skip
 """Of errors."""
 

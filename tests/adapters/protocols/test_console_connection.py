@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.auditing import stream_at
-from adapters.protocols.console import CONSOLE
 from adapters.protocols.console.connection import MAX_BEHIND, MAX_NOTED, MAX_WAITING, MAX_WATCHED
-from adapters.protocols.console.frames import HERE
-from core.audit import Deeds, NoteAccess
-from core.conversation import Conversation
-from core.dialect import Handshake, Output, Recall, Tell, Tune, Untune, Write
+from core.audit import NoteAccess
 from core.identifiers import Category, StreamName
-from core.messages import Accepted, Busy
-
-NOW = 1_735_862_400_000_000
-HEAD = 500_000
-ENDS = 7
-"""Events in any stream."""
-NOTED = Accepted((), Deeds(), 1)
+from core.messages import Busy
+from tests.adapters.protocols.console_shell import HEAD, NOW, Shell
 
 ids = st.sampled_from(["1", "2"])
 streams = st.sampled_from(["conversation-a", "session-b", "audit-2025-01-03", "nonsense", ""])
@@ -33,54 +22,6 @@ asked = st.fixed_dictionaries(
     {"type": st.sampled_from(["board", "unboard", "watch", "unwatch", "page", "state", "x"]), "id": ids},
     optional={"stream": streams, "after": numbers, "until": numbers, "at": numbers},
 )
-
-
-class Shell:
-    """Does what the connection says; a command is settled when the test says so."""
-
-    def __init__(self) -> None:
-        self.connection = CONSOLE.connect(Handshake("a.1", {}, {}, "ada", "e", "", frozenset({"auditor"})))
-        self.told = deque[Tell]()
-        self.written: list[dict[str, Any]] = []
-        self.tuned: list[tuple[str, int | None]] = []
-        self.do(self.connection.opened(NOW))
-
-    def send(self, **frame: Any) -> list[dict[str, Any]]:
-        """What is answered at once."""
-        return self.text(json.dumps(frame))
-
-    def text(self, frame: str | bytes) -> list[dict[str, Any]]:
-        before = len(self.written)
-        self.do(self.connection.received(frame, NOW))
-        return self.written[before:]
-
-    def settle(self, outcome: Any = NOTED) -> list[dict[str, Any]]:
-        before = len(self.written)
-        tell = self.told.popleft()
-        self.do(self.connection.settled(tell, outcome, NOW))
-        return self.written[before:]
-
-    def do(self, outputs: Sequence[Output]) -> None:
-        for output in outputs:
-            match output:
-                case Write(body):
-                    self.written.append(json.loads(body))
-                case Tell():
-                    self.told.append(output)
-                case Tune(topic, after):
-                    self._tune(topic, after)
-                case Recall(stream, since):
-                    version = min(since, ENDS)
-                    self.do(self.connection.recalled(stream, Conversation(), version, NOW))
-                case _:
-                    assert isinstance(output, Untune)
-
-    def _tune(self, topic: str, after: int | None) -> None:
-        if topic != HERE:
-            self.tuned.append((topic, after))
-        outputs = self.connection.tuned(topic, HEAD if after is None else min(after, HEAD), NOW)
-        assert len(outputs) <= 1, "the shell does them at once, so none may have to wait for another"
-        self.do(outputs)
 
 
 def test_who_comes_is_told_who_it_is() -> None:

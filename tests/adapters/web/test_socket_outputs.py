@@ -51,7 +51,7 @@ class Scripted:
         return (Write(f"come back in {retry_after:.1f} s".encode()),)
 
     def tuned(self, topic: str, position: int, now: int) -> Sequence[Output]:
-        return (Write(f"tuned at {position}".encode()),)
+        return (Write(f"tuned at {position}".encode()), *self.dialect.at_tuning)
 
     def settled(self, tell: Tell, outcome: Outcome, now: int) -> Sequence[Output]:
         return self.dialect.settle(outcome)
@@ -79,6 +79,7 @@ class Odd:
     receive: Receive = nothing
     settle: Callable[[Outcome], Sequence[Output]] = nothing
     at_last: Callable[[Handshake], Sequence[Output]] = nothing
+    at_tuning: Sequence[Output] = ()
     reach: Reach = Reach.EVERYONE
     name: str = "odd"
 
@@ -279,6 +280,29 @@ async def test_a_wide_topic_tuned_to_without_a_position_is_heard_from_now_on(ser
         await socket.wire.send_message("tune")
         assert (await heard(socket, 1))[0].startswith("tuned at ")
     assert server.system.audiences.listeners == 0
+
+
+async def test_what_is_said_where_a_wide_topic_begins_is_done_in_its_order_and_before_all_that_waits(
+    server: Any,
+) -> None:
+    await tell(server, OpenConversation())
+    await say(server, "one", "two", "three")
+    recalls = (Recall(STREAM, 1, 2), Recall(STREAM, 2, 3), Write(b"done"))
+    mount(server, Odd(at_first=(Tune("interims", 3), Write(b"last")), at_tuning=recalls))
+    async with server.connect("/odd") as socket:
+        assert await heard(socket, 7) == [
+            "tuned at 3", "recalled at 1: None", "2: one", "recalled at 2: one", "3: two", "done", "interims three",
+        ]  # fmt: skip
+        assert await heard(socket, 1) == ["last"]
+
+
+async def test_a_wide_topic_left_while_it_is_said_where_it_begins_is_not_heard(server: Any) -> None:
+    await tell(server, OpenConversation())
+    await say(server, "one", "two")
+    mount(server, Odd(at_first=(Tune("interims", 0), Write(b"last")), at_tuning=(Untune("interims"),)))
+    async with server.connect("/odd") as socket:
+        assert await heard(socket, 2) == ["tuned at 0", "last"]
+        assert server.system.audiences.listeners == 0
 
 
 class ForOthers(Odd):
