@@ -8,6 +8,7 @@ const load = (name) => import(pathToFileURL(`${process.env.CONSOLE_MODULES}/${na
 const { Socket } = await load("socket");
 const { routeOf } = await load("route");
 const format = await load("format");
+const { spelled, visible } = await load("visible");
 
 /** A WebSocket whose server is the test. */
 class Scripted {
@@ -253,6 +254,14 @@ test("an address names a view, and a stream's name may hold anything", () => {
     assert.deepEqual(routeOf(format.streamHref(stream)).props, { stream, at: null });
     assert.deepEqual(routeOf(format.streamHref(stream, 3)).props, { stream, at: 3 });
   }
+});
+
+test("what turns the direction of a text, or cannot be seen in it, is written out; all that people write stays", () => {
+  assert.equal(spelled("session \u202egnp.exe\u202c\u200b"), "session ⟪U+202E⟫gnp.exe⟪U+202C⟫⟪U+200B⟫");
+  assert.deepEqual(["\u0000", "\u061c", "\ufeff", "\u{e0041}"].map(spelled), ["⟪U+0000⟫", "⟪U+061C⟫", "⟪U+FEFF⟫", "⟪U+E0041⟫"]);
+  for (const text of ["a\tb\r\nc", "שלום عربى", "👩‍👩‍👧 می‌خواهم", "", null, 7]) assert.deepEqual([spelled(text), visible(text)], [text, text]);
+  const [before, mark, behind] = visible("a\u202eb");
+  assert.deepEqual([before, mark.props.class, mark.props.children, behind], ["a", "unseen", "⟪U+202E⟫", "b"]);
 });
 
 test("within a stream one stays in one place", () => {

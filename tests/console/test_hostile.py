@@ -74,6 +74,20 @@ def test_what_is_found_is_text(look: Look, server: Running, route: str) -> None:
     assert sideways(page) == 0
 
 
+def test_what_turns_the_direction_of_a_text_is_written_out(look: Look, server: Running) -> None:
+    page = look(server).open(f"#{quote(STREAMS[5], safe='')}")
+    settled(page)
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_contain_text("⟪U+202E⟫gnp.tneconni⟪U+202C⟫")
+    expect(heading.locator(".unseen").first).to_have_text("⟪U+202E⟫")
+    assert "\u202e" not in page.locator("main").inner_html()
+    page.goto(f"/console/#/audit?stream={quote(STREAMS[5], safe='')}")
+    expect(page.locator(".audit-place").first).to_contain_text("⟪U+202E⟫")
+    page.locator(".audit-toggle").first.click()
+    expect(page.locator(".audit-details")).to_be_visible()
+    assert "\u202e" not in page.get_by_role("table", name="Events found").inner_text()
+
+
 def test_an_address_that_was_meant_to_harm_is_text(look: Look, server: Running) -> None:
     window = look(server)
     window.announce("404", "422")

@@ -2,8 +2,10 @@
 
 import { html, useEffect, useId, useRef, useState } from "./hooks.js";
 import { ago, clock, iso, moment, now } from "./format.js";
+import { visible } from "./visible.js";
 
 export * from "./hooks.js";
+export { spelled, visible } from "./visible.js";
 
 const FOLD_FROM = 200;
 const LONG_TEXT = 2000;
@@ -18,7 +20,7 @@ export const Loading = ({ what = "Loading" }) => html`<p class="loading" role="s
 export const Failure = ({ error, title = "That did not work", retry = null }) => html`
   <div class="failure" role="alert">
     <p class="failure-title">${title}</p>
-    <p>${error?.message ?? String(error)}</p>
+    <p>${visible(error?.message ?? String(error))}</p>
     ${retry && html`<button type="button" onClick=${() => retry()}>Try again</button>`}
   </div>`;
 
@@ -32,7 +34,7 @@ export function Time({ at, as = "clock" }) {
 
 /** A value as a tree that folds; texts are shown as they are. `open` levels are unfolded at first. */
 export function Json({ value, open = 2, name = null }) {
-  const label = name === null ? null : html`<span class="json-name">${name}</span>: `;
+  const label = name === null ? null : html`<span class="json-name">${visible(name)}</span>: `;
   if (value === null || typeof value !== "object") return html`<div class="json-leaf">${label}<${Leaf} value=${value} /></div>`;
   const entries = Object.entries(value);
   const shape = Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`;
@@ -56,7 +58,7 @@ function Leaf({ value }) {
   const [whole, showWhole] = useState(false);
   if (typeof value !== "string") return html`<span class=${`json-${value === null ? "null" : typeof value}`}>${String(value)}</span>`;
   const cut = !whole && value.length > LONG_TEXT;
-  return html`<span class="json-string">"${cut ? `${value.slice(0, LONG_TEXT)}…` : value}"</span>
+  return html`<span class="json-string">"${visible(cut ? `${value.slice(0, LONG_TEXT)}…` : value)}"</span>
     ${cut && html` <button type="button" class="quiet" onClick=${() => showWhole(true)}>all ${value.length} characters</button>`}`;
 }
 

@@ -1,6 +1,6 @@
 // One event as the log has it: a row, and all of it when the row is open.
 
-import { Copy, Time, html } from "../ui.js";
+import { Copy, Time, html, spelled, visible } from "../ui.js";
 import { eventPlace, micros, shortId, streamHref } from "../format.js";
 import { searchLink } from "./filters.js";
 import { link } from "./address.js";
@@ -17,14 +17,14 @@ export function EntryRow({ entry, isOpen, onToggle }) {
     <tr role="row" class=${`audit-row${isRejected ? " audit-rejected" : ""}${isOpen ? " audit-open" : ""}`}>
       <td role="cell" class="audit-time">
         <button type="button" class="audit-toggle" aria-expanded=${isOpen} aria-controls=${id} onClick=${onToggle}
-          aria-label=${`Details of ${stream}@${version}`}><span aria-hidden="true">${isOpen ? "▾" : "▸"}</span></button>
+          aria-label=${`Details of ${spelled(stream)}@${version}`}><span aria-hidden="true">${isOpen ? "▾" : "▸"}</span></button>
         <${Time} at=${micros(entry.time)} as="moment" />
       </td>
       <td role="cell" class="audit-event">${event.replace(WITHOUT_VERSION, "")}</td>
-      <td role="cell" class="audit-says">${brief(payload)}</td>
-      <td role="cell" class="audit-who">${principal}${origin && html` <small>via ${origin}</small>`}</td>
+      <td role="cell" class="audit-says">${visible(brief(payload))}</td>
+      <td role="cell" class="audit-who">${visible(principal)}${origin && html` <small>via ${visible(origin)}</small>`}</td>
       <td role="cell" class="audit-place">
-        <a href=${streamHref(stream, version)} title=${`${stream}@${version}`}>${shortId(stream, 26)}@${version}</a>
+        <a href=${streamHref(stream, version)} title=${`${spelled(stream)}@${version}`}>${visible(shortId(stream, 26))}@${version}</a>
       </td>
     </tr>
     ${isOpen && html`
@@ -55,7 +55,7 @@ function Details({ entry }) {
         <${Fact} name="Stored as">${event}<//>
         <${Fact} name="Stored at">${entry.time}<//>
         <${Fact} name="Chain hash"><code>${hash}</code><//>
-        ${entry.command_id && html`<${Fact} name="Command id"><code>${entry.command_id}</code><//>`}
+        ${entry.command_id && html`<${Fact} name="Command id"><code>${visible(entry.command_id)}</code><//>`}
         ${entry.causation_id && html`<${Fact} name="Caused by"><${Cause} id=${entry.causation_id} /><//>`}
       </dl>
       <${Content} title="Payload" value=${entry.payload} />
@@ -75,7 +75,7 @@ function Fact({ name, children }) {
 
 function Cause({ id }) {
   const place = eventPlace(id);
-  return place ? html`<a href=${streamHref(...place)}>${id}</a>` : html`<code>${id}</code>`;
+  return place ? html`<a href=${streamHref(...place)}>${visible(id)}</a>` : html`<code>${visible(id)}</code>`;
 }
 
 function Content({ title, value }) {
@@ -83,7 +83,7 @@ function Content({ title, value }) {
   return html`
     <section class="audit-content" aria-label=${title}>
       <header><strong>${title}</strong><${Copy} text=${text} label=${`Copy ${title.toLowerCase()}`} /></header>
-      <pre tabindex="0">${text}</pre>
+      <pre tabindex="0">${visible(text)}</pre>
     </section>
   `;
 }

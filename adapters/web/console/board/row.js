@@ -1,6 +1,6 @@
 // One row of the board. It is drawn again only when it is another one.
 
-import { Component, html, Time } from "../ui.js";
+import { Component, html, Time, spelled, visible } from "../ui.js";
 import { StreamName } from "./name.js";
 import { compact, count, eventLabel, number, streamHref } from "../format.js";
 
@@ -17,7 +17,7 @@ export class Row extends Component {
     const { stream, kind, label, watchers, mailbox, effects } = row;
     return html`
       <tr role="row" aria-rowindex=${index + 2} data-stream=${stream} class=${index % 2 ? "odd" : ""}>
-        <td role="cell" class="cell-stream"><a href=${streamHref(stream)} title=${stream}><${StreamName} stream=${stream} /></a></td>
+        <td role="cell" class="cell-stream"><a href=${streamHref(stream)} title=${spelled(stream)}><${StreamName} stream=${stream} /></a></td>
         <td role="cell" class="cell-kind"><span class=${`kind kind-${kindClass(kind)}`}>${kind}</span></td>
         <td role="cell" class="cell-state"><span class=${`chip ${TONES[label] ?? ""}`}>${String(label ?? "").replaceAll("_", " ") || "–"}</span></td>
         <td role="cell" class="cell-event">${lastEvent(row)}</td>
@@ -37,7 +37,7 @@ function lastEvent({ time, event, says, rejected, version }) {
   if (!event) return html`<span class="muted">nothing lately</span>`;
   return html`
     <${Time} at=${time} /> <span class=${rejected ? "bad" : "board-event"} title=${`${event}, event ${version}`}>${rejected ? "rejected: " : ""}${eventLabel(event)}</span>
-    ${says && html` <span class="muted">${says}</span>`}`;
+    ${says && html` <span class="muted">${visible(says)}</span>`}`;
 }
 
 /** The events of the last minute in twelve bars; the number beside them says it in words. */

@@ -1,7 +1,7 @@
 // The newest events of the whole log, a few times a second: more often nobody reads.
 
 import { Fold } from "./fold.js";
-import { html, Time, useEffect, useRef, useState } from "../ui.js";
+import { html, Time, useEffect, useRef, useState, spelled, visible } from "../ui.js";
 import { StreamName } from "./name.js";
 import { eventLabel, streamHref } from "../format.js";
 
@@ -35,8 +35,8 @@ export function Ticker({ live }) {
         ${events.map((event) => html`
           <li key=${event.position} data-lane=${event.lane}>
             <p class="ticker-head"><${Time} at=${event.time} />
-              <a href=${streamHref(event.stream, event.version)} title=${event.stream}><${StreamName} stream=${event.stream} /></a></p>
-            <p class="ellipsis"><span class=${event.rejected ? "bad" : ""}>${eventLabel(event.event)}</span> <span class="muted">${event.says}</span></p>
+              <a href=${streamHref(event.stream, event.version)} title=${spelled(event.stream)}><${StreamName} stream=${event.stream} /></a></p>
+            <p class="ellipsis"><span class=${event.rejected ? "bad" : ""}>${eventLabel(event.event)}</span> <span class="muted">${visible(event.says)}</span></p>
           </li>`)}
       </ol>
     </section>

@@ -1,6 +1,6 @@
 // What was sent to one connection of each of a stream's last events, and whether it had come by then.
 
-import { Empty, Failure, Loading, Time, html, useAnswer, useEffect, useState } from "../ui.js";
+import { Empty, Failure, Loading, Time, html, useAnswer, useEffect, useState, spelled, visible } from "../ui.js";
 import { get, socket } from "../server.js";
 import { eventLabel, micros, streamHref } from "../format.js";
 
@@ -54,7 +54,7 @@ function Sent({ record, seen, connection }) {
           <span class="clients-version">@${record.version}</span>
           <${Time} at=${record.time} as="precise" />
           <strong>${eventLabel(record.event)}</strong>
-          <span class="clients-says">${record.says}</span>
+          <span class="clients-says">${visible(record.says)}</span>
           <small class="muted">${words}</small>
         </summary>
         ${isOpen && html`<${FramesOf} record=${record} stream=${seen.stream} connection=${connection} />`}
@@ -97,8 +97,8 @@ function Frame({ frame }) {
   return html`
     <figure class="audit-content">
       <figcaption class="muted">${TO[to] ?? to}${base64 !== undefined && ", binary, in base64"}
-        ${close && html`<span class="chip warn">closed with ${close.code} ${close.reason}</span>`}</figcaption>
-      ${(text ?? base64) !== undefined && html`<pre tabindex="0">${text ?? base64}</pre>`}
+        ${close && html`<span class="chip warn">closed with ${close.code} ${spelled(close.reason)}</span>`}</figcaption>
+      ${(text ?? base64) !== undefined && html`<pre tabindex="0">${visible(text ?? base64)}</pre>`}
     </figure>
   `;
 }

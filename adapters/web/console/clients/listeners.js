@@ -1,6 +1,6 @@
 // Who heard one stream at a time, and how much of it.
 
-import { Empty, Failure, Loading, Time, html, useAnswer, useEffect, useId, useState } from "../ui.js";
+import { Empty, Failure, Loading, Time, html, useAnswer, useEffect, useId, useState, visible } from "../ui.js";
 import { get } from "../server.js";
 import { micros } from "../format.js";
 import { go, link } from "../audit/address.js";
@@ -77,9 +77,9 @@ function Row({ each, stream, at, head }) {
   const seen = each.streams.find((one) => one.stream === stream) ?? each.streams[0];
   return html`
     <tr role="row">
-      <td role="cell"><a href=${link(`#/clients/${encodeURIComponent(connection)}`, { at })}>${connection}</a>
-        ${seen?.device && html` <small class="muted">${seen.device}</small>`}</td>
-      <td role="cell">${principal || "not noted"}</td>
+      <td role="cell"><a href=${link(`#/clients/${encodeURIComponent(connection)}`, { at })}>${visible(connection)}</a>
+        ${seen?.device && html` <small class="muted">${visible(seen.device)}</small>`}</td>
+      <td role="cell">${visible(principal) || "not noted"}</td>
       <td role="cell" class="number" data-label="received">${seen?.acknowledged ?? "–"}</td>
       <td role="cell" class="number" data-label="written">${seen?.written ?? "–"}</td>
       <td role="cell" class="number" data-label="at most">${seen?.at_most ?? "–"}</td>

@@ -1,6 +1,6 @@
 // One connection: who it was, what it heard, and how far it had come at a time.
 
-import { Empty, Failure, Loading, Time, html, useAnswer, useState } from "../ui.js";
+import { Empty, Failure, Loading, Time, html, useAnswer, useState, spelled, visible } from "../ui.js";
 import { get } from "../server.js";
 import { micros, number, shortId, streamHref } from "../format.js";
 import { go, link } from "../audit/address.js";
@@ -38,9 +38,9 @@ function Facts({ seen, at }) {
   return html`
     <section class="panel" aria-label="The connection">
       <dl class="audit-facts">
-        <div><dt>Who</dt><dd>${principal || "not noted"}</dd></div>
+        <div><dt>Who</dt><dd>${visible(principal) || "not noted"}</dd></div>
         <div><dt>Dialect</dt><dd>${dialect ?? "not noted"}</dd></div>
-        ${Object.keys(path).length > 0 && html`<div><dt>Path</dt><dd>${Object.entries(path).map(([name, value]) => `${name} ${value}`).join(", ")}</dd></div>`}
+        ${Object.keys(path).length > 0 && html`<div><dt>Path</dt><dd>${Object.entries(path).map(([name, value]) => `${name} ${spelled(value)}`).join(", ")}</dd></div>`}
         <div><dt>Came</dt><dd>${opened ? html`<${Time} at=${micros(opened)} as="moment" />` : "not noted"}
           ${since !== null && html` back, with all up to ${since}`}</dd></div>
         <div><dt>Ended</dt><dd><${Ended} seen=${seen} at=${at} /></dd></div>
@@ -50,7 +50,7 @@ function Facts({ seen, at }) {
       </dl>
       <p class="audit-actions">
         <a href=${searchLink({ origin: seen.connection })}>What it did, by the log</a>
-        ${principal && html`<a href=${searchLink({ principal })}>What ${principal} did</a>`}
+        ${principal && html`<a href=${searchLink({ principal })}>What ${visible(principal)} did</a>`}
       </p>
     </section>
   `;
@@ -72,7 +72,7 @@ function Streams({ seen, at }) {
   return html`
     <h2>What it heard</h2>
     ${seen.streams.length === 0 && topics.length === 0 && html`<${Empty} title="It heard no stream by then" />`}
-    ${topics.length > 0 && html`<p>The wide topics ${topics.map((name) => html`<span class="chip" key=${name}>${name.slice(1)}</span> `)}</p>`}
+    ${topics.length > 0 && html`<p>The wide topics ${topics.map((name) => html`<span class="chip" key=${name}>${visible(name.slice(1))}</span> `)}</p>`}
     ${seen.streams.map((each) => html`<${OfStream} key=${each.stream} each=${each} seen=${seen} at=${at} />`)}
   `;
 }
@@ -81,8 +81,8 @@ function OfStream({ each, seen, at }) {
   const [isOpen, open] = useState(false);
   return html`
     <section class="panel clients-stream">
-      <h3><a href=${streamHref(each.stream)} title=${each.stream}>${shortId(each.stream, 40)}</a>
-        ${each.device && html` <span class="muted">as ${each.device}</span>`}</h3>
+      <h3><a href=${streamHref(each.stream)} title=${spelled(each.stream)}>${visible(shortId(each.stream, 40))}</a>
+        ${each.device && html` <span class="muted">as ${visible(each.device)}</span>`}</h3>
       <${Bounds} seen=${each} at=${at || null} />
       <details onToggle=${(event) => event.target === event.currentTarget && open(event.currentTarget.open)}>
         <summary>The frames it was sent</summary>

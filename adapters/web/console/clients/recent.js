@@ -1,6 +1,6 @@
 // All connections there are and were, from the newest notes back.
 
-import { Empty, Failure, Loading, Time, html, useEffect, useState } from "../ui.js";
+import { Empty, Failure, Loading, Time, html, useEffect, useState, spelled, visible } from "../ui.js";
 import { get } from "../server.js";
 import { count, shortId, streamHref } from "../format.js";
 import { meaningOf } from "./codes.js";
@@ -99,8 +99,8 @@ function Table({ connections }) {
 function Row({ each }) {
   return html`
     <tr role="row">
-      <td role="cell"><a href=${`#/clients/${encodeURIComponent(each.id)}`}>${each.id}</a></td>
-      <td role="cell">${each.principal ?? html`<span class="muted">not noted</span>`}</td>
+      <td role="cell"><a href=${`#/clients/${encodeURIComponent(each.id)}`}>${visible(each.id)}</a></td>
+      <td role="cell">${visible(each.principal) ?? html`<span class="muted">not noted</span>`}</td>
       <td role="cell">${each.dialect ?? "–"}${each.since !== null && html` <small class="muted">back from ${each.since}</small>`}</td>
       <td role="cell"><${Heard} names=${each.hears} /></td>
       <td role="cell" data-name="came"><${Time} at=${each.opened} as="moment" /></td>
@@ -121,8 +121,8 @@ export function Heard({ names }) {
 
 function Name({ name }) {
   const stream = name.replace(/^#stream:/, ""); // consoles hear a stream by a topic of its own
-  if (stream.startsWith("#")) return html`topic ${name.slice(1)}`;
-  return html`<a href=${streamHref(stream)} title=${stream}>${shortId(stream, 26)}</a>`;
+  if (stream.startsWith("#")) return html`topic ${visible(name.slice(1))}`;
+  return html`<a href=${streamHref(stream)} title=${spelled(stream)}>${visible(shortId(stream, 26))}</a>`;
 }
 
 /** How a connection ended, if it has. */

@@ -1,6 +1,6 @@
 // What led to an event, and what came of it, across streams.
 
-import { Empty, Failure, html, Loading, Time, useAnswer, useState } from "../ui.js";
+import { Empty, Failure, html, Loading, Time, useAnswer, useState, visible } from "../ui.js";
 import { count, eventLabel, micros, streamHref } from "../format.js";
 import { get } from "../server.js";
 import { useAsked } from "./timing.js";
@@ -51,7 +51,7 @@ function Decision({ decision, own }) {
   const { stream, command, time, principal, events, effects, more_below: below } = decision;
   return html`
     <p class="decision"><b>${command ? label(command.name) : "no command recorded"}</b>
-      <span class="muted"> · ${stream} · ${principal} · <${Time} at=${micros(time)} as="precise" /></span></p>
+      <span class="muted"> · ${visible(stream)} · ${visible(principal)} · <${Time} at=${micros(time)} as="precise" /></span></p>
     <ul class="outcomes" role="list">${events.map(({ version, event }) => html`
       <li key=${version}><a href=${streamHref(stream, version)} aria-current=${`${stream}@${version}` === own ? "true" : null}>${label(event)} <span class="muted">@${version}</span></a></li>`)}</ul>
     <${Decisions} decisions=${effects} own=${own} />

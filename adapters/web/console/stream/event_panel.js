@@ -1,6 +1,6 @@
 // One event with all that is recorded of it, and where to ask for more.
 
-import { Copy, Empty, Failure, html, Json, Loading, Time } from "../ui.js";
+import { Copy, Empty, Failure, html, Json, Loading, Time, visible } from "../ui.js";
 import { eventPlace, number, streamHref } from "../format.js";
 import { Sounds } from "./sounds.js";
 
@@ -19,7 +19,7 @@ export function EventPanel({ model, cursor }) {
         ${record.rejected && html`<span class="chip bad">rejected</span>`}
         <${Copy} text=${() => JSON.stringify(record, null, 2)} label="Copy as JSON" />
         <${Copy} text=${address} label="Copy link" /></h3>
-      ${record.says && html`<p class="event-said">${record.says}</p>`}
+      ${record.says && html`<p class="event-said">${visible(record.says)}</p>`}
       <${Sounds} payload=${record.payload} />
       <section aria-label="Payload"><h4>Payload</h4><${Json} value=${record.payload} open=${3} /></section>
       <section aria-label="Recorded with it"><h4>Recorded with it</h4><${Facts} record=${record} /></section>
@@ -39,16 +39,16 @@ function Facts({ record }) {
     ["Position in the log", number(record.position)],
     ["Time", html`<${Time} at=${record.time} as="moment" />`],
     ["Lane", record.lane],
-    ["Principal", record.principal],
-    ["Connection", record.origin && html`<a href=${`#/clients/${encodeURIComponent(record.origin)}`}>${record.origin}</a>`],
-    ["Correlation", record.correlation_id],
+    ["Principal", visible(record.principal)],
+    ["Connection", record.origin && html`<a href=${`#/clients/${encodeURIComponent(record.origin)}`}>${visible(record.origin)}</a>`],
+    ["Correlation", visible(record.correlation_id)],
     ["Caused by", record.causation_id && html`<${Cause} id=${record.causation_id} />`],
-    ["Command", record.command_id],
+    ["Command", visible(record.command_id)],
   ];
   return html`<dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value || html`<span class="muted">–</span>`}</dd></div>`)}</dl>`;
 }
 
 function Cause({ id }) {
   const place = eventPlace(id);
-  return place ? html`<a href=${streamHref(...place)}>${id}</a>` : id;
+  return place ? html`<a href=${streamHref(...place)}>${visible(id)}</a>` : visible(id);
 }

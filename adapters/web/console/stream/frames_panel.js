@@ -1,6 +1,6 @@
 // What the clients of each dialect were sent of the event, byte for byte as it was.
 
-import { Copy, Empty, Failure, html, Loading, useAnswer } from "../ui.js";
+import { Copy, Empty, Failure, html, Loading, useAnswer, spelled, visible } from "../ui.js";
 import { number } from "../format.js";
 import { get } from "../server.js";
 import { useAsked } from "./timing.js";
@@ -36,6 +36,6 @@ function Frame({ frame }) {
   return html`
     <p class="frame-head"><span class="muted">${WHOM[frame.to] ?? frame.to}${frame.text === undefined && frame.base64 !== undefined ? ", binary, as base64" : ""}</span>
       ${body !== undefined && html` <${Copy} text=${body} />`}</p>
-    ${body !== undefined && html`<pre tabIndex="0">${body}</pre>`}
-    ${frame.close && html`<p>The socket was closed with ${frame.close.code}${frame.close.reason && `: ${frame.close.reason}`}</p>`}`;
+    ${body !== undefined && html`<pre tabIndex="0">${visible(body)}</pre>`}
+    ${frame.close && html`<p>The socket was closed with ${frame.close.code}${frame.close.reason && `: ${spelled(frame.close.reason)}`}</p>`}`;
 }

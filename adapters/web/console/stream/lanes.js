@@ -1,7 +1,7 @@
 // The lanes on a time axis: who did something when. Wheel, drag and buttons move and stretch it.
 
 import { count, eventLabel, moment, number, streamHref } from "../format.js";
-import { html, Time, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../ui.js";
+import { html, Time, useEffect, useLayoutEffect, useMemo, useRef, useState, visible } from "../ui.js";
 import { everything, nearest, panned, showing, zoomed } from "./axis.js";
 import { coloursOf, draw, LANE } from "./drawing.js";
 import { LANES } from "./outline.js";
@@ -95,7 +95,7 @@ export function spoken({ outline, version }, at) {
 function Told({ model, version }) {
   if (version === 0) return "Before the first event";
   const says = model.records.get(version)?.says;
-  return html`<b>${number(version)}</b> <${Time} at=${model.outline.time(version)} as="precise" /> ${eventLabel(model.outline.event(version))}${says && ` — ${says}`}`;
+  return html`<b>${number(version)}</b> <${Time} at=${model.outline.time(version)} as="precise" /> ${eventLabel(model.outline.event(version))}${says && html` — ${visible(says)}`}`;
 }
 
 /** The same in words: how much each lane has, and from where to where. */

@@ -1,6 +1,6 @@
 // The list of all events: only the rows in sight are in the document.
 
-import { html, Time, useEffect, useLayoutEffect, useRef, useState } from "../ui.js";
+import { html, Time, useEffect, useLayoutEffect, useRef, useState, spelled, visible } from "../ui.js";
 import { count, eventLabel, number } from "../format.js";
 import { LANES } from "./outline.js";
 
@@ -97,7 +97,7 @@ function Row({ version, outline, record, isChosen }) {
       <span role="gridcell" class="event-time"><${Time} at=${outline.time(version)} as="precise" /></span>
       <span role="gridcell" class=${`event-lane lane-${lane}`}>${lane}</span>
       <span role="gridcell" class="event-name" title=${event}>${eventLabel(event)}</span>
-      <span role="gridcell" class="event-says" title=${record?.says}>${record ? record.says : "…"}</span>
-      <span role="gridcell" class="event-who" title=${record?.principal}>${record?.principal}</span>
+      <span role="gridcell" class="event-says" title=${spelled(record?.says)}>${record ? visible(record.says) : "…"}</span>
+      <span role="gridcell" class="event-who" title=${spelled(record?.principal)}>${visible(record?.principal)}</span>
     </div>`;
 }

@@ -1,6 +1,6 @@
 // A state as a tree of text, with what the last event changed in it marked and unfolded.
 
-import { html, useState } from "../ui.js";
+import { html, useState, visible } from "../ui.js";
 import { kindOf, written } from "./diff.js";
 
 const MOST_ENTRIES = 60;
@@ -32,7 +32,7 @@ function Node({ name, value, path, marks, folds, isOpen: wasOpen }) {
   const [, redraw] = useState(0);
   const mark = marks.get(place);
   if (kindOf(value) === "plain") {
-    return html`<li class=${mark ? `marked ${mark}` : null}><${Mark} mark=${mark} /><span class="tree-name">${name}</span>: <${Leaf} value=${value} /></li>`;
+    return html`<li class=${mark ? `marked ${mark}` : null}><${Mark} mark=${mark} /><span class="tree-name">${visible(name)}</span>: <${Leaf} value=${value} /></li>`;
   }
   const size = kindOf(value) === "list" ? value.length : Object.keys(value).length;
   const brackets = kindOf(value) === "list" ? `[${size}]` : `{${size}}`;
@@ -44,9 +44,9 @@ function Node({ name, value, path, marks, folds, isOpen: wasOpen }) {
   return html`
     <li class=${mark && mark !== "inside" ? `marked ${mark}` : null}>
       <${Mark} mark=${mark} />
-      ${size === 0 ? html`<span class="tree-name">${name}</span>: <span class="muted">${brackets}</span>` : html`
+      ${size === 0 ? html`<span class="tree-name">${visible(name)}</span>: <span class="muted">${brackets}</span>` : html`
         <button type="button" class="tree-fold" aria-expanded=${isOpen ? "true" : "false"} onClick=${fold}>
-          <span class="tree-name">${name}</span> <span class="muted">${brackets}</span></button>`}
+          <span class="tree-name">${visible(name)}</span> <span class="muted">${brackets}</span></button>`}
       ${isOpen && html`<${Entries} value=${value} path=${path} marks=${marks} folds=${folds} />`}
     </li>`;
 }
@@ -76,7 +76,7 @@ export function Leaf({ value }) {
   const [isWhole, showWhole] = useState(false);
   const text = kindOf(value) === "plain" ? JSON.stringify(value) ?? "" : JSON.stringify(value, null, 1);
   const isCut = !isWhole && text.length > LONG_TEXT;
-  return html`<span class=${`leaf leaf-${value === null ? "null" : typeof value}`}>${isCut ? `${text.slice(0, LONG_TEXT)}…` : text}</span>
+  return html`<span class=${`leaf leaf-${value === null ? "null" : typeof value}`}>${visible(isCut ? `${text.slice(0, LONG_TEXT)}…` : text)}</span>
     ${isCut && html` <button type="button" class="quiet" onClick=${() => showWhole(true)}>all ${text.length} characters</button>`}`;
 }
 
@@ -87,7 +87,7 @@ export function Changes({ changes, isCut }) {
     <ul class="changes" role="list">
       ${changes.map(({ path, kind, before, after }, n) => html`
         <li key=${n} class=${`marked ${kind}`}>
-          <${Mark} mark=${kind} /><code>${written(path)}</code>
+          <${Mark} mark=${kind} /><code>${visible(written(path))}</code>
           ${kind !== "added" && html` <del><${Leaf} value=${before} /></del>`}
           ${kind === "changed" && html` <span aria-hidden="true">→</span>`}
           ${kind !== "removed" && html` <ins><${Leaf} value=${after} /></ins>`}

@@ -2,7 +2,7 @@
 
 import { count, duration, number, shortId, category } from "../format.js";
 import { socket } from "../server.js";
-import { Empty, Failure, html, Loading, Tabs, Time, useState } from "../ui.js";
+import { Empty, Failure, html, Loading, Tabs, Time, useState, spelled, visible } from "../ui.js";
 import { Acts } from "../stream/acts.js";
 import { CausesPanel } from "../stream/causes_panel.js";
 import { EventPanel } from "../stream/event_panel.js";
@@ -29,7 +29,7 @@ function Stream({ stream, at, roles }) {
   return html`
     <section class="stream" aria-label="Stream">
       <header class="stream-head">
-        <h1 title=${stream}>${id ? html`<span class="muted">${kind}</span> ${shortId(id, 48)}` : shortId(stream, 48)}</h1>
+        <h1 title=${spelled(stream)}>${id ? html`<span class="muted">${kind}</span> ${visible(shortId(id, 48))}` : visible(shortId(stream, 48))}</h1>
         ${model.status === "ready" && html`
           ${label && html`<p><span class="hidden">At its end: </span><span class=${`chip ${toneOf(label)}`} title="How it is at its end">${label.replaceAll("_", " ")}</span></p>`}
           <${Extent} model=${model} />
@@ -61,7 +61,7 @@ function Body({ model, journey, status }) {
       return html`<${Travel} model=${model} journey=${journey} status=${status} />`;
     case "missing":
       return html`<${Empty} title="There is no such stream">
-        <p>The log has no event of <code>${model.stream}</code>. If one is recorded it appears here.</p><p><a href="#">To the board</a></p><//>`;
+        <p>The log has no event of <code>${visible(model.stream)}</code>. If one is recorded it appears here.</p><p><a href="#">To the board</a></p><//>`;
     case "failed":
       return html`<${Failure} title="The stream cannot be read" error=${model.failure} retry=${() => model.again()} />`;
     default:
