@@ -4,6 +4,7 @@ import { html, useEffect, useRef, useState } from "../ui.js";
 import { get } from "../server.js";
 import { eventLabel, streamHref } from "../format.js";
 import { faultsOf } from "../audit/filters.js";
+import { dropDrafts } from "./drafts.js";
 
 /** A key by which the server knows a request again. Also where the page came over plain HTTP, and has no randomUUID. */
 export function newKey() {
@@ -114,3 +115,19 @@ export function Effect({ stream, told }) {
 
 /** Leaves the dialog that a button is in, so that the focus goes back to where it was. */
 export const closeDialog = (event) => event.currentTarget.closest("dialog").close();
+
+/** Leaves it for good. It takes the focus each time something was `told`: another Enter is no second act. */
+export function Done({ told }) {
+  const button = useRef(null);
+  useEffect(() => button.current.focus(), [told]);
+  return html`<button type="button" class="quiet" ref=${button} onClick=${closeDialog}>Done</button>`;
+}
+
+/** Gives up what was typed into the act. */
+export function Cancel({ stream, act }) {
+  const cancel = (event) => {
+    dropDrafts(stream, act);
+    closeDialog(event);
+  };
+  return html`<button type="button" class="quiet" onClick=${cancel}>Cancel</button>`;
+}

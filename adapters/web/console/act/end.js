@@ -1,24 +1,29 @@
 // Ending a conversation: asked for twice, as nothing brings it back.
 
-import { html, useState } from "../ui.js";
+import { html } from "../ui.js";
 import { Field } from "../audit/form.js";
-import { Effect, Refusal, bodyFaults, closeDialog, useAct } from "./acting.js";
+import { Cancel, Done, Effect, Refusal, bodyFaults, useAct } from "./acting.js";
+import { dropDrafts, useDraft } from "./drafts.js";
 import { send } from "./send.js";
 import { fieldsOf } from "./schema.js";
 
 /** `command` is the one of the stream's commands that ends it. */
 export function End({ stream, command }) {
-  const [reason, setReason] = useState("");
+  const [reason, setReason] = useDraft(stream, "end", "");
   const act = useAct(stream);
   const hasReason = fieldsOf(command.schema).some((field) => field.name === "reason");
   const submit = (event) => {
     event.preventDefault();
     const body = hasReason && reason ? { reason } : {};
-    act.run(body, (headers) => send(stream, command.name, body, headers));
+    act.run(body, async (headers) => {
+      const told = await send(stream, command.name, body, headers);
+      dropDrafts(stream, "end");
+      return told;
+    });
   };
   if (act.told) {
     return html`<${Effect} stream=${stream} told=${act.told} />
-      <p><button type="button" onClick=${closeDialog}>Done</button></p>`;
+      <p><${Done} told=${act.told} /></p>`;
   }
   return html`
     <form class="act-form" onSubmit=${submit}>
@@ -30,7 +35,7 @@ export function End({ stream, command }) {
         <//>`}
       <p class="audit-actions">
         <button type="submit" class="danger" aria-disabled=${act.busy}>${act.busy ? "Ending…" : "End it for everybody"}</button>
-        <button type="button" class="quiet" onClick=${closeDialog}>Cancel</button>
+        <${Cancel} stream=${stream} act="end" />
       </p>
       <${Refusal} act=${act} stream=${stream} known=${["reason"]} />
     </form>

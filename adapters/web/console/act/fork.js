@@ -3,7 +3,8 @@
 import { html, useState } from "../ui.js";
 import { post } from "../server.js";
 import { category, count, streamHref } from "../format.js";
-import { Refusal, bodyFaults, closeDialog, useAct } from "./acting.js";
+import { Cancel, Refusal, bodyFaults, closeDialog, useAct } from "./acting.js";
+import { dropDrafts, useDraft } from "./drafts.js";
 import { Fields } from "./fields.js";
 import { bodyOf } from "./schema.js";
 
@@ -21,7 +22,8 @@ const path = (stream, act) => `/api/audit/streams/${encodeURIComponent(stream)}/
 
 /** Fork a stream at a version; then the way to the fork, and on in it. */
 export function Fork({ stream, version }) {
-  const [texts, setTexts] = useState({ at: String(version ?? "") });
+  const draft = `fork ${version ?? ""}`;
+  const [texts, setTexts] = useDraft(stream, draft, { at: String(version ?? "") });
   const [ours, setOurs] = useState({});
   const act = useAct();
   const fields = category(stream) === "conversation" ? [...FIELDS, ...OF_CONVERSATIONS] : FIELDS;
@@ -30,7 +32,12 @@ export function Fork({ stream, version }) {
     event.preventDefault();
     const { body, faults } = bodyOf(fields, texts);
     setOurs(faults);
-    if (!Object.keys(faults).length) act.run(body, (headers) => post(path(stream, "fork"), body, headers));
+    if (!Object.keys(faults).length) act.run(body, fork(body));
+  };
+  const fork = (body) => async (headers) => {
+    const told = await post(path(stream, "fork"), body, headers);
+    dropDrafts(stream, draft);
+    return told;
   };
   if (act.told) return html`<${Forked} told=${act.told} />`;
   return html`
@@ -40,7 +47,7 @@ export function Fork({ stream, version }) {
         set=${(name, text) => setTexts({ ...texts, [name]: text })} />
       <p class="audit-actions">
         <button type="submit" class="primary" aria-disabled=${act.busy}>${act.busy ? "Forking…" : "Fork"}</button>
-        <button type="button" class="quiet" onClick=${closeDialog}>Cancel</button>
+        <${Cancel} stream=${stream} act=${draft} />
       </p>
       <${Refusal} act=${act} known=${names} />
     </form>

@@ -4,8 +4,8 @@ import { html, useEffect, useState } from "../ui.js";
 
 const FORKED = /\.forked(\/|$)/;
 
-/** The acts, once they are loaded; nothing for those they are not for. */
-export function Acts({ model, cursor, roles }) {
+/** The acts, once they are loaded; nothing for those they are not for. `over` says how the stream ended, "" while it goes on. */
+export function Acts({ model, cursor, roles, over }) {
   const [menu, setMenu] = useState({});
   const isOperator = roles.includes("operator");
   useEffect(() => {
@@ -13,5 +13,5 @@ export function Acts({ model, cursor, roles }) {
   }, [isOperator]);
   if (menu.error) return html`<p class="muted">What can be done here cannot be loaded.</p>`;
   const isFork = model.outline.names.some((name) => FORKED.test(name));
-  return menu.ActMenu ? html`<${menu.ActMenu} stream=${model.stream} version=${cursor} roles=${roles} isFork=${isFork} />` : null;
+  return menu.ActMenu ? html`<${menu.ActMenu} stream=${model.stream} version=${cursor} roles=${roles} isFork=${isFork} over=${over} />` : null;
 }

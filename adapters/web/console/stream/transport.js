@@ -9,7 +9,7 @@ import { SPEEDS } from "./playing.js";
 const FAR = 10;
 
 /** The slider over all versions, 0 to the last, with its buttons. */
-export function Transport({ model, journey }) {
+export function Transport({ model, journey, isConnected = true }) {
   const { outline, version } = model;
   const { cursor, isPlaying, speed, go } = journey;
   useTravelKeys(journey, version);
@@ -32,8 +32,13 @@ export function Transport({ model, journey }) {
         aria-valuetext=${spoken(model, cursor)} onInput=${slide} />
       <p class="transport-place"><b>${number(cursor)}</b> <span class="muted">of ${number(version)}</span>
         ${cursor > 0 && html` <${Time} at=${outline.time(cursor)} as="precise" /> <span class="muted" title=${moment(outline.time(cursor))}>+${duration(outline.time(cursor) - outline.first)}</span>`}
-        <span class=${`chip ${journey.isFollowing ? "following" : ""}`}>${journey.isFollowing ? "at the end, following" : "in the past"}</span></p>
+        <span class=${`chip ${journey.isFollowing && isConnected ? "following" : ""}`}>${placeOf(journey.isFollowing, isConnected)}</span></p>
     </div>`;
+}
+
+function placeOf(isFollowing, isConnected) {
+  if (!isFollowing) return "in the past";
+  return isConnected ? "at the end, following" : "at the end, not connected";
 }
 
 /** Keys anywhere in the view, but where they mean something else. */
