@@ -27,19 +27,22 @@ from core.ports import EventStore
 PIECE = 200
 """Records read and played at a time."""
 AHEAD = 100
-"""Events played beyond the one asked for: the next steps are on their way."""
+"""Events played beyond the one asked for, as far as there is room: the next steps are on their way."""
 MOST_OF_ONE = 8 * 2**20
-"""Bytes of one stream's frames that are kept."""
+"""Bytes of one stream that are kept, about: its state and its frames. The event asked for, and the last one played, are
+kept however large they are."""
 MOST_KEPT = 64 * 2**20
-"""Bytes of all, about; the streams that were looked at longest ago are forgotten."""
+"""Bytes of all, about; the streams that were looked at longest ago are forgotten, and one that is larger is at once."""
 REEL_COST = 256 * 1024
-"""Bytes a stream counts beside its frames, for its state."""
+"""Bytes a stream counts beside its frames and its state."""
+STATE_COST = 3
+"""Bytes in memory of each byte of a state as JSON, about."""
 MOST_PLAYED = 100_000
 """Events of a stream that are played; `callboard replay --frames` plays more."""
 EVENT_COST = 200
 """Bytes an event counts beside its frames."""
 
-_encode = json.Encoder().encode
+_encoder = json.Encoder()
 
 
 class CloseThen(Struct, frozen=True):
@@ -90,6 +93,11 @@ class Showing:
         self._audience = audience if audience.is_listened_to() else None
         self.is_spoken = self._audience is not None
 
+    @property
+    def weight(self) -> int:
+        """Bytes of the state, about."""
+        return 0 if self._audience is None else STATE_COST * len(_encoder.encode(self._audience.state))
+
     def take(self, record: Recorded) -> list[FrameThen]:
         """The next record. Raises Unusable where the dialect was not spoken in this stream."""
         shown = self._shown(record)
@@ -112,26 +120,44 @@ class Reel:
     """One stream, played up to `version`. What is kept of it ends there, and begins where there was room."""
 
     def __init__(self, stream: StreamName, decider: AnyDecider, epoch: str) -> None:
-        self.version, self.weight, self.is_stale = 0, REEL_COST, False
+        self.version, self.is_stale = 0, False
+        self._frames = self._state = 0
         self.lock = trio.Lock()
         self._refused: dict[int, Any] = {}
         self._showings = [Showing(stream, decider, each, epoch, self._refused) for each in _dialects()]
         self._kept: OrderedDict[int, Told] = OrderedDict()
+        self._encoded = bytearray()
+
+    @property
+    def weight(self) -> int:
+        """Bytes that are kept, about."""
+        return REEL_COST + self._state + self._frames
+
+    @property
+    def is_full(self) -> bool:
+        return self.weight > MOST_OF_ONE
 
     def told(self, at: int) -> Told | None:
         """What was sent of the event with this version, where it is kept."""
         return self._kept.get(at)
 
     def play(self, records: Sequence[Recorded], refused: Mapping[int, Any], at: int) -> None:
-        """The next records; what was sent of version `at` stays. Blocks."""
+        """The next records, those behind `at` while there is room; what was sent of version `at` stays. Blocks."""
         self._refused.update(refused)
         for record in records:
+            if self.version >= at and self.is_full:
+                break
             told = self._take(record)
             self._kept[record.version], self.version = told, record.version
-            self.weight += len(told.dialects) + EVENT_COST
-            while self.weight > MOST_OF_ONE and min(at, self.version) > (first := next(iter(self._kept))):
-                self.weight -= len(self._kept.pop(first).dialects) + EVENT_COST
+            self._frames += len(told.dialects) + EVENT_COST
+            self._make_room(at)
         self._refused.clear()
+        self._state = sum(showing.weight for showing in self._showings)
+        self._make_room(at)
+
+    def _make_room(self, at: int) -> None:
+        while self.is_full and min(at, self.version) > (first := next(iter(self._kept))):
+            self._frames -= len(self._kept.pop(first).dialects) + EVENT_COST
 
     def _take(self, record: Recorded) -> Told:
         dialects = list[DialectThen]()
@@ -143,7 +169,8 @@ class Reel:
                 continue
             if showing.is_spoken:
                 dialects.append(DialectThen(showing.dialect, frames))
-        return Told(sum(len(each.frames) for each in dialects), _encode(dialects))
+        _encoder.encode_into(dialects, self._encoded)  # what it writes by itself has room behind it, half as much
+        return Told(sum(len(each.frames) for each in dialects), bytes(self._encoded))
 
 
 class Reels:
@@ -180,8 +207,10 @@ class Reels:
                     await self._play(stream, reel, at)
                 elif reel.told(at) is None:  # there was no room for what lies so far back
                     self._drop(stream, reel)
-            if not reel.is_stale:
-                return reel.told(at)
+                told, is_stale = reel.told(at), reel.is_stale
+            self._make_room()
+            if not is_stale:
+                return told
 
     def _reel(self, stream: StreamName) -> Reel:
         """The stream's own, as the newest in use."""
@@ -195,7 +224,7 @@ class Reels:
     async def _play(self, stream: StreamName, reel: Reel, at: int) -> None:
         """Whoever gives up leaves what was played so far to the next one."""
         try:
-            while reel.version < at + AHEAD:
+            while reel.version < (at if reel.is_full else at + AHEAD):
                 most = min(PIECE, at + AHEAD - reel.version)
                 records = await self._store.read_stream(stream, after=reel.version, limit=most)
                 refused = await refused_among(self._store, stream, records)
@@ -210,8 +239,12 @@ class Reels:
             del self._reels[stream]  # there is none
 
     def _make_room(self) -> None:
-        while self.kept > self._most_kept and len(self._reels) > 1:
-            self._reels.popitem(last=False)
+        """Forget the oldest, but none that is being played: that one is looked at when it has been."""
+        for stream, reel in list(self._reels.items()):
+            if self.kept <= self._most_kept:
+                break
+            if not reel.lock.locked():
+                self._drop(stream, reel)
 
     def _drop(self, stream: StreamName, reel: Reel) -> None:
         reel.is_stale = True

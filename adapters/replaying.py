@@ -99,6 +99,11 @@ class Audience:
         self.version = 0
 
     @property
+    def state(self) -> Any:
+        """The stream's, behind the last record taken."""
+        return self._state
+
+    @property
     def topics(self) -> frozenset[str]:
         """The wide topics that are heard now."""
         return frozenset().union(*self._tuned.values())

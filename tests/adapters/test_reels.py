@@ -188,7 +188,35 @@ async def test_what_lies_too_far_back_to_be_kept_is_played_again(monkeypatch: py
     reels = Reels(store, DECIDERS)
     for at in (1000, 3, 1000, 999, 500, 4):
         assert f'"heard {at}"' in (await texts(reels, TALK, at))[0]
-        assert reels.kept <= REEL_COST + 200_000, "what is ahead of the one asked for comes on top"
+        assert reels.kept <= REEL_COST + 100_000 + 1_000, "the last one played comes on top"
+
+
+async def test_no_more_is_played_ahead_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_OF_ONE", REEL_COST + 100_000)
+    store, large = MemoryStore(), "long " * 2_000
+    await talk(store, *(f"{large} {n}" for n in range(3, 301)))
+    reels = Reels(store, DECIDERS)
+    for at in (150, 151, 155, 170, 290):
+        assert f' {at}"' in (await texts(reels, TALK, at))[0]
+        assert REEL_COST < reels.kept <= REEL_COST + 100_000 + 5 * len(large)
+
+
+async def test_what_is_larger_than_all_that_may_be_kept_is_told_and_not_kept() -> None:
+    store = MemoryStore()
+    await talk(store, "hello", "x" * 10_000)
+    reels = Reels(store, DECIDERS, most_kept=REEL_COST + 10_000)
+    for at in (3, 4, 3):
+        assert len(await texts(reels, TALK, at)) == 1
+        assert reels.kept == 0
+
+
+async def test_a_stream_s_state_is_counted_too() -> None:
+    store, name = MemoryStore(), stream("much")
+    await put(store, name, ConversationOpened("playful", "x" * 100_000, None, None, "api"))
+    await hear(store, *(f"heard {n}" for n in range(2, 1_001)), name=name)
+    reels = Reels(store, DECIDERS)
+    assert await reels.told(name, 3)
+    assert reels.kept > REEL_COST + 2 * 100_000
 
 
 async def test_all_streams_together_are_bounded() -> None:
@@ -283,6 +311,26 @@ async def test_what_is_forgotten_while_it_is_played_is_not_told(erasing: Erasing
         erasing.go_on.set()
     assert len(found) == 2
     assert all("[erased]" in text for text in found)
+
+
+async def test_what_is_forgotten_while_it_is_played_is_not_told_where_there_is_no_room_either(erasing: Erasing) -> None:
+    reels, found = Reels(erasing, DECIDERS, most_kept=0), list[str]()
+    await talk(erasing, "other words", name=stream("other"))
+    go_on, freely = trio.Event(), erasing.go_on
+    erasing.reading, erasing.go_on = trio.Event(), go_on
+
+    async def look() -> None:
+        found.extend(await texts(reels, TALK, 3))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(look)
+        await erasing.reading.wait()
+        erasing.go_on = freely
+        assert "other words" in (await texts(reels, stream("other"), 3))[0]
+        erasing.is_erased = True
+        reels.forget((TALK,))
+        go_on.set()
+    assert "[erased]" in found[0]
 
 
 async def test_what_failed_is_played_anew(erasing: Erasing) -> None:
