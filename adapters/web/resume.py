@@ -1,16 +1,22 @@
 """A resume: what a stream's listeners were shown while one of them was away, shown again from the log.
 
 Many come back at once, to the same stream and for the same records. So a stream is retold in leaves of 100 records,
-each read, folded and rendered once for all who need it, and kept while there is room.
+each read, folded and rendered once for all who need it, and kept while there is room. However long that takes, others
+have their turn meanwhile.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from itertools import groupby
+from time import perf_counter
 from typing import Any
+from weakref import WeakValueDictionary
 
 import trio
+from msgspec import Struct, json, structs
 
 from actors.topic import is_for
 from adapters.server.messages import joined, text_frame
@@ -24,14 +30,48 @@ LEAF = 100
 """Records in a leaf."""
 READ_AT_ONCE = 1000
 """Records read at a time where they are folded only."""
+WAYPOINT = 2 * LEAF
+"""Versions between the states that are kept of a past on the way through it."""
+STRIDE = 0.002
+"""Seconds the event loop is held at a time, about."""
 CHUNK = 64 * 1024
 """Bytes joined for one client at a time."""
 MOST_KEPT = 64 * 2**20
 """Bytes of leaves kept, about."""
+LARGE = 64
+"""A state of more than this part of them is kept only where somebody asked for it."""
 RECORD_COST = 600
 """Bytes a record counts, beside its frames."""
 
 Show = Callable[[bytes], Awaitable[bool]]
+
+
+class Reading:
+    """A stream is read by one task at a time, until some of it is forgotten; then it is read anew, and what was read
+    before is kept no longer. It lasts as long as a leaf or a task has it."""
+
+    __slots__ = ("__weakref__", "is_over", "lock")
+
+    def __init__(self) -> None:
+        self.lock, self.is_over = trio.Lock(), False
+
+
+class Strides:
+    """Work in steps, between which others have their turn where it takes long."""
+
+    def __init__(self) -> None:
+        self._due = perf_counter() + STRIDE
+
+    async def step(self) -> None:
+        if perf_counter() >= self._due:
+            await trio.lowlevel.checkpoint()
+            self._due = perf_counter() + STRIDE
+
+    async def fold(self, decider: AnyDecider, state: Any, records: Iterable[Recorded]) -> Any:
+        for record in records:
+            state = decider.fold(state, (record.event,))
+            await self.step()
+        return state
 
 
 class Leaf:
@@ -40,33 +80,52 @@ class Leaf:
     `weight` is what it holds in bytes, about; `counted` what was counted of that.
     """
 
-    def __init__(self, first: int, state: Any, decider: AnyDecider) -> None:
-        self.first, self.state, self._decider = first, state, decider
+    def __init__(self, reading: Reading, first: int, state: Any, decider: AnyDecider) -> None:
+        self.reading, self.first, self.state, self._decider = reading, first, state, decider
         self.records: list[Recorded] = []
-        self.weight, self.counted = RECORD_COST, 0
+        self.state_weight = state_weight(state)
+        self.weight, self.counted = RECORD_COST + self.state_weight, 0
         self._retold: dict[int, Retold] = {}
 
     @property
     def last(self) -> int:
         return self.first + len(self.records)
 
-    def state_at(self, version: int) -> Any:
+    async def state_at(self, version: int) -> Any:
         """The stream's state at a version within."""
-        return self._decider.fold(self.state, [record.event for record in self.records[: version - self.first]])
+        return await Strides().fold(self._decider, self.state, self.records[: version - self.first])
 
     def add(self, records: list[Recorded]) -> None:
         self.records += records
         self.weight += RECORD_COST * len(records)  # and their text, about as much as their frames: see Retold
 
-    def shown(self, dialect: Dialect, after: int, until: int, connection_id: str) -> Iterator[bytes]:
-        """The frames of versions above `after` up to `until` that are for this connection, some joined at a time."""
+    async def render(self, dialect: Dialect) -> None:
+        """Render what is not rendered yet. Whoever else does it at the same time does some of it."""
         retold = self._retold.get(id(dialect))
         if retold is None:
             retold = self._retold[id(dialect)] = Retold(dialect, self.state)
-        self.weight += 2 * retold.render(self.records, self._decider)  # the frames, and about as much in the records
-        pieces = retold.pieces[after - self.first : until - self.first]
+            self.weight += self.state_weight
+        strides = Strides()
+        while len(retold.pieces) < len(self.records):
+            size = retold.render(self.records[len(retold.pieces)], self._decider)
+            self.weight += 2 * size  # the frame, and about as much in the record
+            await strides.step()
+
+    def shown(self, dialect: Dialect, after: int, until: int, connection_id: str) -> Iterator[bytes]:
+        """The frames of versions above `after` up to `until` that are for this connection, some joined at a time."""
+        pieces = self._retold[id(dialect)].pieces[after - self.first : until - self.first]
         mine = (frame for frame, to, origin in pieces if frame and is_for(to, origin, connection_id))
         return joined(mine, CHUNK)
+
+
+def state_weight(state: Any) -> int:
+    """Bytes in memory, about: a long text may take more there than encoded."""
+    if not isinstance(state, Struct):
+        return 2 * len(json.encode(state))
+    return sum(
+        sys.getsizeof(value) if isinstance(value, str) else 2 * len(json.encode(value))
+        for value in structs.astuple(state)
+    )
 
 
 Piece = tuple[bytes, Reach, str]
@@ -79,16 +138,13 @@ class Retold:
         self._dialect, self._state = dialect, state
         self.pieces: list[Piece] = []
 
-    def render(self, records: list[Recorded], decider: AnyDecider) -> int:
-        """Render those that are not rendered yet; returns their bytes."""
-        size = 0
-        for record in records[len(self.pieces) :]:
-            state = decider.fold(self._state, (record.event,))
-            piece = _piece(self._dialect.render(record, state), record.stamp.origin)
-            self._state = state  # together with the piece: a record whose rendering failed is folded again
-            self.pieces.append(piece)
-            size += len(piece[0])
-        return size
+    def render(self, record: Recorded, decider: AnyDecider) -> int:
+        """Render the next one; returns the bytes of its frame."""
+        state = decider.fold(self._state, (record.event,))
+        piece = _piece(self._dialect.render(record, state), record.stamp.origin)
+        self._state = state  # together with the piece: a record whose rendering failed is folded again
+        self.pieces.append(piece)
+        return len(piece[0])
 
 
 def _piece(frame: Frame | None, origin: str) -> Piece:
@@ -102,7 +158,7 @@ class Recollection:
         self._log, self._deciders, self._most_kept = log, deciders, most_kept
         self._leaves: OrderedDict[tuple[StreamName, int], Leaf] = OrderedDict()
         self._kept = 0
-        self._readers: dict[StreamName, Reader] = {}
+        self._readings: WeakValueDictionary[StreamName, Reading] = WeakValueDictionary()
 
     @property
     def kept(self) -> int:
@@ -110,7 +166,11 @@ class Recollection:
         return self._kept
 
     def forget(self, streams: Collection[StreamName]) -> None:
-        """Keep nothing of these streams: the log tells them otherwise now."""
+        """Keep nothing of these streams: the log tells them otherwise now. Who reads one of them begins again."""
+        for stream in streams:
+            reading = self._readings.pop(stream, None)
+            if reading is not None:
+                reading.is_over = True
         for key in [key for key in self._leaves if key[0] in streams]:
             leaf = self._leaves.pop(key)
             self._kept -= leaf.counted
@@ -128,38 +188,41 @@ class Recollection:
         while not begun or version < until:
             end = min(until, version // LEAF * LEAF + LEAF)
             leaf = await self._leaf(recall.stream, version, end)
+            state = None if begun else await leaf.state_at(version)
+            await leaf.render(dialect)
+            if leaf.reading.is_over:
+                continue
+            self._keep(recall.stream, leaf)  # now that it is known what its frames weigh
             if not begun:
-                begin(leaf.state_at(version), min(version, leaf.last))
+                begin(state, min(version, leaf.last))
                 begun = True
             if leaf.last < end:  # the log ends earlier than was said
                 until = end = leaf.last
             chunks = leaf.shown(dialect, version, end, connection_id)
-            self._keep(recall.stream, leaf)  # now that it is known what its frames weigh
             version = end
             for chunk in chunks:
                 if not await show(chunk):
                     return
 
     async def _leaf(self, stream: StreamName, version: int, until: int) -> Leaf:
-        """The leaf that holds what is behind `version`, at least up to `until`. One task reads a stream at a time."""
-        reader = self._readers.setdefault(stream, Reader())
-        reader.waiting += 1
-        try:
-            async with reader.lock:
-                index = version // LEAF
-                leaf = self._leaves.get((stream, index)) or await self._begun(stream, index)
-                if leaf.first < index * LEAF:  # the stream ends before
-                    return leaf
-                if leaf.last < until:
-                    leaf.add(await self._log.read_stream(stream, after=leaf.last, limit=LEAF - len(leaf.records)))
-                self._keep(stream, leaf)
+        """The leaf that holds what is behind `version`, at least up to `until`."""
+        while True:
+            reading = self._readings.setdefault(stream, Reading())
+            async with reading.lock:
+                leaf = None if reading.is_over else await self._read(reading, stream, version // LEAF, until)
+            if leaf is not None and not leaf.reading.is_over:
                 return leaf
-        finally:
-            reader.waiting -= 1
-            if not reader.waiting:
-                del self._readers[stream]
 
-    async def _begun(self, stream: StreamName, index: int) -> Leaf:
+    async def _read(self, reading: Reading, stream: StreamName, index: int, until: int) -> Leaf:
+        leaf = self._leaves.get((stream, index)) or await self._begun(reading, stream, index)
+        if leaf.first < index * LEAF:  # the stream ends before
+            return leaf
+        if leaf.last < until:
+            leaf.add(await self._log.read_stream(stream, after=leaf.last, limit=LEAF - len(leaf.records)))
+        self._keep(stream, leaf)
+        return leaf
+
+    async def _begun(self, reading: Reading, stream: StreamName, index: int) -> Leaf:
         """A leaf without records yet; the stream's state at its beginning is folded from the nearest that is known.
 
         On the way some are kept, so that whoever looks here and there in a long past reads little of it. Of a stream
@@ -167,16 +230,22 @@ class Recollection:
         """
         decider = self._deciders[stream.category]
         leaf = self._nearest(stream, index)
-        version, state = (leaf.last, leaf.state_at(leaf.last)) if leaf else (0, decider.initial)
-        while version < index * LEAF:
-            most = min(READ_AT_ONCE - version % READ_AT_ONCE, index * LEAF - version)
+        version, state = (leaf.last, await leaf.state_at(leaf.last)) if leaf else (0, decider.initial)
+        while version < index * LEAF and not reading.is_over:
+            most = min(READ_AT_ONCE, index * LEAF - version)
             records = await self._log.read_stream(stream, after=version, limit=most)
             if not records:
                 break
-            version, state = records[-1].version, decider.fold(state, [record.event for record in records])
-            if version % READ_AT_ONCE == 0:
-                self._keep(stream, Leaf(version, state, decider))
-        return Leaf(version, state, decider)
+            for _, few in groupby(records, lambda record: (record.version - 1) // WAYPOINT):
+                state = await Strides().fold(decider, state, few)
+                version = min(records[-1].version, version // WAYPOINT * WAYPOINT + WAYPOINT)
+                self._keep_waypoint(stream, Leaf(reading, version, state, decider))
+        return Leaf(reading, version, state, decider)
+
+    def _keep_waypoint(self, stream: StreamName, leaf: Leaf) -> None:
+        """Not a large state: all others would have to go for those of one long past."""
+        if leaf.first % WAYPOINT == 0 and leaf.weight * LARGE <= self._most_kept:
+            self._keep(stream, leaf)
 
     def _nearest(self, stream: StreamName, index: int) -> Leaf | None:
         """The last leaf that is kept of what comes before. However far that is, it looks at no more than there are."""
@@ -188,7 +257,7 @@ class Recollection:
 
     def _keep(self, stream: StreamName, leaf: Leaf) -> None:
         """Keep it as the newest in use; the ones longest out of use go, but never this one."""
-        if leaf.first % LEAF:  # it stands for the end of a stream, and that moves
+        if leaf.first % LEAF or leaf.reading.is_over:  # the end of a stream, which moves; or what is not said any more
             return
         key = (stream, leaf.first // LEAF)
         other = self._leaves.get(key)
@@ -203,15 +272,6 @@ class Recollection:
             _, oldest = self._leaves.popitem(last=False)
             self._kept -= oldest.counted
             oldest.counted = 0  # whoever reads it now may put it back
-
-
-class Reader:
-    """The one that reads a stream, and how many wait for it."""
-
-    __slots__ = ("lock", "waiting")
-
-    def __init__(self) -> None:
-        self.lock, self.waiting = trio.Lock(), 0
 
 
 async def replay_wide(
