@@ -51,7 +51,7 @@ def test_rows_are_filtered_by_kind_and_state_and_searched_by_name_and_text(
     rows = page.locator("tr[data-stream]")
     expect(row(page, one)).to_be_visible()
     expect(row(page, other)).to_be_visible()
-    search = page.get_by_label("Search by name and text")
+    search = page.get_by_label("Filter these rows")
     search.fill(one[-12:])
     expect(rows).to_have_count(1)
     expect(row(page, one)).to_be_visible()

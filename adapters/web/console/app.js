@@ -1,8 +1,9 @@
 // The page: which view the address names, who one is, and the frame around the views.
 
-import { Failure, html, Loading, render, useEffect, useErrorBoundary, useRef, useState } from "./ui.js";
+import { Failure, html, Loading, render, useEffect, useErrorBoundary, useRef, useState, useZone } from "./ui.js";
 import { get, onUnauthorized, socket, token } from "./server.js";
 import { Header, Keys } from "./frame.js";
+import { focusGoTo } from "./go_to.js";
 import { useKeys } from "./keys.js";
 import { routeOf } from "./route.js";
 import { SignIn } from "./sign_in.js";
@@ -52,7 +53,7 @@ function useMe() {
   return [known, ask];
 }
 
-function View({ route, me }) {
+function View({ route, me, isCome }) {
   const [loaded, setLoaded] = useState({});
   const [round, setRound] = useState(0);
   const [error, forget] = useErrorBoundary();
@@ -63,7 +64,7 @@ function View({ route, me }) {
       (cause) => setLoaded({ name, cause }),
     );
   }, [name, round]);
-  useHeadingFocus(route, loaded.name === name);
+  useHeadingFocus(route, loaded.name === name, isCome);
   const again = () => {
     forget();
     setRound(round + 1);
@@ -80,9 +81,9 @@ function View({ route, me }) {
   return html`<${loaded.Shown} ...${route.props} me=${me} roles=${me.roles} />`;
 }
 
-/** After going somewhere else the focus is at that view's heading. */
-function useHeadingFocus(route, isShown) {
-  const last = useRef(route.place);
+/** After going somewhere else, and after signing in (`isCome`), the focus is at that view's heading. */
+function useHeadingFocus(route, isShown, isCome) {
+  const last = useRef(isCome ? null : route.place);
   useEffect(() => {
     document.title = `${route.title} · Callboard console`;
     if (!isShown || last.current === route.place) return;
@@ -103,6 +104,8 @@ function Console() {
   const [{ me, error }, ask] = useMe();
   const [showsKeys, showKeys] = useState(false);
   const [epoch, setEpoch] = useState(null); // another epoch is another log: nothing that was shown is of it
+  const isCome = useRef(false);
+  useZone(); // all that is shown has times
   useEffect(() => (me ? socket.connect() : socket.close()), [me]);
   useEffect(() => socket.on("hello", (hello) => setEpoch(hello.epoch)), []);
   // Turned away from the socket: where that is for want of a valid token, this question is answered 401 and we hear of it.
@@ -112,12 +115,16 @@ function Console() {
     { keys: "g a", does: "Go to the audit", run: go("/audit") },
     { keys: "g c", does: "Go to the clients", run: go("/clients") },
     { keys: "g i", does: "Go to the integrity of the log", run: go("/integrity") },
-    { keys: "g s", does: "Go to a stream by its name", run: () => document.querySelector("#go-to-stream")?.focus() },
-    { keys: "/", does: "Search", run: () => (document.querySelector("main input[type=search]") ?? document.querySelector("#go-to-stream"))?.focus() },
+    { keys: "g s", does: "Go to a stream by its name", run: focusGoTo },
+    { keys: "/", does: "Search", run: search },
     { keys: "?", does: "Show the keys", run: () => showKeys(true) },
   ]);
   const signOut = () => {
     token.clear();
+    ask();
+  };
+  const signedIn = () => {
+    isCome.current = true;
     ask();
   };
   const { status } = error ?? {};
@@ -125,15 +132,21 @@ function Console() {
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <${Header} route=${route} me=${me} onSignOut=${signOut} onKeys=${() => showKeys(true)} />
     <main id="main">
-      ${status === 401 && html`<${SignIn} onSignedIn=${ask} />`}
+      ${status === 401 && html`<${SignIn} onSignedIn=${signedIn} />`}
       ${status === 403 && html`<h1>Not for you</h1><p>The console needs the role operator or auditor.</p>
         <button type="button" onClick=${signOut}>Sign in as somebody else</button>`}
       ${error && status !== 401 && status !== 403 && html`<h1>Console</h1><${Failure} title="The server does not say who you are" error=${error} retry=${ask} />
         ${mayPass(error) && html`<p class="muted">It is asked again every few seconds.</p>`}`}
       ${!me && !error && html`<${Loading} what="Asking the server" />`}
-      ${me && html`<${View} key=${epoch ?? me.epoch} route=${route} me=${me} />`}
+      ${me && html`<${View} key=${epoch ?? me.epoch} route=${route} me=${me} isCome=${isCome.current} />`}
     </main>
     <${Keys} open=${showsKeys} onClose=${() => showKeys(false)} />`;
+}
+
+function search() {
+  const box = document.querySelector("main input[type=search]");
+  if (box) box.focus();
+  else focusGoTo();
 }
 
 function skip(event) {

@@ -1,8 +1,11 @@
-// Times, durations, numbers and names, as people read them. Times are µs UTC since the epoch, as on the wire.
+// Times, durations, numbers and names, as people read them. Times are µs UTC since the epoch, as on the wire, and are
+// shown in the zone that zone.js knows.
+
+import { ahead, zoneLabel } from "./zone.js";
 
 const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-const DAY = new Intl.DateTimeFormat("en", { year: "numeric", month: "short", day: "numeric" });
+const DAY = new Intl.DateTimeFormat("en", { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" });
 const pad = (number, width = 2) => String(number).padStart(width, "0");
 
 /** µs of an ISO text or of a number of µs; null for anything else. */
@@ -15,15 +18,21 @@ export function micros(time) {
 /** The present, µs. */
 export const now = () => Date.now() * 1000;
 
-/** "14:03:07", with milliseconds "14:03:07.123" (local time). */
+/** A date whose UTC fields are those of the shown zone. */
+const shifted = (at) => new Date(at / 1000 + ahead(at / 1000) * 60_000);
+
+/** "14:03:07", with milliseconds "14:03:07.123". */
 export function clock(at, withMillis = false) {
-  const date = new Date(at / 1000);
-  const seconds = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
-  return withMillis ? `${seconds}.${pad(date.getMilliseconds(), 3)}` : seconds;
+  const date = shifted(at);
+  const seconds = `${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}:${pad(date.getUTCSeconds())}`;
+  return withMillis ? `${seconds}.${pad(date.getUTCMilliseconds(), 3)}` : seconds;
 }
 
-/** "Jul 3, 2025 14:03:07.123" (local time). */
-export const moment = (at) => `${DAY.format(new Date(at / 1000))} ${clock(at, true)}`;
+/** "Jul 3, 2025 14:03:07.123". */
+export const moment = (at) => `${DAY.format(shifted(at))} ${clock(at, true)}`;
+
+/** "Jul 3, 2025 14:03:07.123 UTC+2 · 2025-07-03T12:03:07.123Z": nothing is left to guess. */
+export const exactly = (at) => `${moment(at)} ${zoneLabel(at / 1000)} · ${iso(at)}`;
 
 /** The time in ISO 8601, UTC, for `datetime` and for copying. */
 export const iso = (at) => new Date(at / 1000).toISOString();

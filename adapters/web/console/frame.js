@@ -1,18 +1,28 @@
 // What stands around every view: navigation, who one is, the connection, health at a glance.
 
-import { Dialog, html, useEffect, useLayoutEffect, useRef, useState, visible } from "./ui.js";
-import { clock, count, duration, streamHref } from "./format.js";
+import { Dialog, html, useEffect, useLayoutEffect, useRef, useSocketStatus, useState, useZone, visible } from "./ui.js";
+import { clock, count, duration } from "./format.js";
+import { GoTo } from "./go_to.js";
 import { allKeys } from "./keys.js";
-import { get, socket } from "./server.js";
+import { socket } from "./server.js";
+import { isUtc, ownZone, showUtc } from "./zone.js";
 import { useBoard } from "./board/poll.js";
+import { useMedia } from "./stream/timing.js";
 
 const PLACES = [["", "board", "Board"], ["/audit", "audit", "Audit"], ["/clients", "clients", "Clients"], ["/integrity", "integrity", "Integrity"]];
 const GLANCE = 5000;
+const SMALL = "(max-width: 480px)";
 
-/** The page's header. */
+/** The page's header; where there is little room most of it is behind a button. */
 export function Header({ route, me, onSignOut, onKeys }) {
   const bar = useRef(null);
   useLayoutEffect(() => toldHeight(bar.current), []);
+  const isSmall = useMedia(SMALL);
+  const more = html`
+    ${me && html`<${Glance} />`}
+    <${Zone} />
+    ${me && html`<${Who} me=${me} onSignOut=${onSignOut} />`}
+    <button type="button" class="quiet" aria-label="Keys" title="Keys (?)" onClick=${onKeys}>?</button>`;
   return html`
     <header class="top" ref=${bar}>
       <a class="brand" href="#">Callboard</a>
@@ -20,12 +30,28 @@ export function Header({ route, me, onSignOut, onKeys }) {
         ${PLACES.map(([hash, name, label]) => html`
           <a key=${name} href=${`#${hash}`} aria-current=${route.name === name ? "page" : undefined}>${label}</a>`)}
       </nav>
-      ${me && html`<${GoTo} />`}
+      ${me && !isSmall && html`<${GoTo} />`}
       <div class="top-end">
-        ${me && html`<${Glance} /><${Connection} /><${Who} me=${me} onSignOut=${onSignOut} />`}
-        <button type="button" class="quiet" aria-label="Keys" title="Keys (?)" onClick=${onKeys}>?</button>
+        ${me && html`<${Connection} />`}
+        ${!isSmall && more}
       </div>
+      ${isSmall && html`<${Menu} key=${route.place}>${me && html`<${GoTo} />`}<div class="row">${more}</div><//>`}
     </header>`;
+}
+
+/** A button, and what it shows; closed again by whoever goes somewhere, and by Escape. */
+function Menu({ children }) {
+  const [isOpen, open] = useState(false);
+  const button = useRef(null);
+  const leave = (event) => {
+    if (event.key !== "Escape" || !isOpen) return;
+    open(false);
+    button.current.focus();
+  };
+  return html`
+    <button type="button" class="quiet menu-button" ref=${button} aria-expanded=${isOpen ? "true" : "false"} aria-controls="menu"
+      onClick=${() => open(!isOpen)} onKeyDown=${leave}>Menu</button>
+    <div id="menu" class="menu" hidden=${!isOpen} onKeyDown=${leave}>${isOpen && children}</div>`;
 }
 
 /** Keep --top at the header's height while it sticks: below it stick the heads of tables. Answers the function that ends it. */
@@ -39,52 +65,19 @@ function toldHeight(bar) {
   return () => resized.disconnect();
 }
 
-/** The box to go to a stream by its name, with the names the log knows as suggestions. */
-function GoTo() {
-  const [text, setText] = useState("");
-  const [found, setFound] = useState([]);
-  useEffect(() => {
-    const aborting = new AbortController();
-    const timer = setTimeout(() => {
-      if (!text.trim()) return setFound([]);
-      const query = { q: text.trim(), limit: 10 };
-      return get("/api/console/streams", query, aborting.signal).then(({ streams }) => setFound(streams), () => setFound([]));
-    }, 150);
-    return () => {
-      clearTimeout(timer);
-      aborting.abort();
-    };
-  }, [text]);
-  const go = (event) => {
-    event.preventDefault();
-    const name = text.trim();
-    if (!name) return;
-    const divide = /^(.+)@(\d+)$/.exec(name);
-    location.hash = divide ? streamHref(divide[1], divide[2]) : streamHref(name);
-    setText("");
-  };
-  return html`
-    <form class="go-to" role="search" onSubmit=${go}>
-      <label class="hidden" for="go-to-stream">Go to a stream</label>
-      <input id="go-to-stream" type="search" list="streams-found" placeholder="Go to stream, or stream@event" autocomplete="off" spellcheck="false"
-        value=${text} onInput=${(event) => setText(event.currentTarget.value)} />
-      <datalist id="streams-found">${found.map(({ stream, events }) => html`<option key=${stream} value=${stream}>${count(events, "event")}</option>`)}</datalist>
-    </form>`;
-}
-
-/** Whether the server is ready, how far what is told lags behind the log, and how often an actor was started again. */
+/** Whether the server is ready, how far what is told lags behind the log, and whether actors were started again. */
 function Glance() {
-  const { board, error } = useBoard(GLANCE);
+  const { board, error, isDoubted } = useBoard(GLANCE);
   if (!board) return html`<span class="glance muted">${error ? "Health unknown" : ""}</span>`;
   const { ready, tail_lag: lag, restarts } = board.vitals;
-  const state = error ? "unknown" : ready ? "good" : "bad";
-  const title = `${count(lag, "event")} behind the log, ${count(restarts, "restart")} of actors, told at ${clock(board.at)}`;
+  const [label, state] = isDoubted ? ["Asking", "unknown"] : error ? ["Unknown", "unknown"] : ready ? ["Ready", "good"] : ["Not ready", "bad"];
+  const title = `${count(lag, "event")} behind the log, ${count(restarts, "restart")} of actors since the start, told at ${clock(board.at)}`;
   return html`
     <span class="glance" title=${title}>
       <span class=${`dot ${state}`} aria-hidden="true"></span>
-      <span>${error ? "Unknown" : ready ? "Ready" : "Not ready"}</span>
+      <span>${label}</span>
       <span class=${lag > 100 ? "warn" : "muted"}>lag ${lag}</span>
-      <span class=${restarts ? "warn" : "muted"}>${count(restarts, "restart")}</span>
+      ${restarts > 0 && html`<span class="warn">${count(restarts, "actor restart")}</span>`}
     </span>`;
 }
 
@@ -92,13 +85,7 @@ const STATES = { connecting: ["Connecting", "unknown"], open: ["Live", "good"], 
 
 /** How the socket does, and what happens next. */
 function Connection() {
-  const [status, setStatus] = useState(socket.status);
-  useEffect(() => socket.onStatus(setStatus), []);
-  useEffect(() => {
-    const hurry = () => socket.status === "lost" && socket.connect();
-    addEventListener("online", hurry);
-    return () => removeEventListener("online", hurry);
-  }, []);
+  const status = useSocketStatus(socket);
   const [label, state] = STATES[status];
   const waits = status === "lost" || status === "refused";
   return html`
@@ -119,6 +106,16 @@ function Countdown() {
   }, []);
   const left = Math.max(0, Math.ceil((socket.retryAt - Date.now()) / 1000));
   return html`<span class="muted">again in ${duration(left * 1e6)}</span>`;
+}
+
+/** The zone all times are in, and a switch to UTC where that is another one. */
+function Zone() {
+  const zone = useZone();
+  const isOwn = !isUtc();
+  if (isOwn && zone === "UTC") return html`<span class="muted" title=${`All times are in UTC (${ownZone()})`}>UTC</span>`;
+  const words = isOwn ? `All times are in ${ownZone()}. Show UTC` : `All times are in UTC. Show ${ownZone()}`;
+  return html`
+    <button type="button" class="quiet zone" title=${words} aria-label=${`${zone}: ${words}`} onClick=${() => showUtc(isOwn)}>${zone}</button>`;
 }
 
 function Who({ me, onSignOut }) {

@@ -26,7 +26,14 @@ export const allKeys = () => [...known].flatMap(({ bindings }) => bindings);
 
 const isTyping = (target) => target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.closest("dialog");
 
+const isSearch = (target) => target.matches?.("input[type=search]") && !target.closest("dialog");
+
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.defaultPrevented && isSearch(event.target)) {
+    event.preventDefault(); // what was typed stays
+    event.target.blur();
+    return;
+  }
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || isTyping(event.target)) return;
   const pressed = performance.now() - since < SEQUENCE && pending ? `${pending} ${event.key}` : event.key;
   const bindings = allKeys();

@@ -1,6 +1,6 @@
 // Who one is: a name and a password, or a token one has.
 
-import { Failure, html, useState } from "./ui.js";
+import { Failure, html, useEffect, useRef, useState } from "./ui.js";
 import { signIn, token } from "./server.js";
 
 /** The form shown where the server does not know who comes. `onSignedIn` is called when there is a token to try. */
@@ -8,6 +8,8 @@ export function SignIn({ onSignedIn }) {
   const [way, setWay] = useState("password");
   const [error, setError] = useState(null);
   const [waits, setWaits] = useState(false);
+  const form = useRef(null);
+  useEffect(() => form.current.querySelector("input:not([type=radio])").focus(), []);
   const submit = async (event) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -27,7 +29,7 @@ export function SignIn({ onSignedIn }) {
     <section class="sign-in panel">
       <h1>Sign in</h1>
       <p class="muted">${was} The console is for operators and auditors. What you look at is recorded with your name.</p>
-      <form onSubmit=${submit}>
+      <form ref=${form} onSubmit=${submit}>
         <fieldset class="choice">
           <legend class="hidden">Sign in with</legend>
           <label><input type="radio" name="way" checked=${way === "password"} onChange=${() => setWay("password")} /> Password</label>

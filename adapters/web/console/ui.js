@@ -1,7 +1,7 @@
 // What all views are made of: preact with htm, and the components they share.
 
-import { html, useEffect, useId, useRef, useState } from "./hooks.js";
-import { ago, clock, iso, moment, now } from "./format.js";
+import { html, useEffect, useId, useRef, useState, useZone } from "./hooks.js";
+import { ago, clock, exactly, iso, moment, now } from "./format.js";
 import { visible } from "./visible.js";
 
 export * from "./hooks.js";
@@ -28,8 +28,9 @@ const SHOWN = { clock: (at) => clock(at), precise: (at) => clock(at, true), mome
 
 /** A time (µs UTC): `as` is "clock", "precise" (with ms), "moment" (with the day) or "ago"; all of it on hovering. */
 export function Time({ at, as = "clock" }) {
+  useZone();
   if (at == null) return html`<span class="muted">–</span>`;
-  return html`<time dateTime=${iso(at)} title=${`${moment(at)} · ${iso(at)}`}>${SHOWN[as](at)}</time>`;
+  return html`<time dateTime=${iso(at)} title=${exactly(at)}>${SHOWN[as](at)}</time>`;
 }
 
 /** A value as a tree that folds; texts are shown as they are. `open` levels are unfolded at first. */
@@ -67,18 +68,38 @@ export function Dialog({ title, open, onClose, children }) {
   const dialog = useRef(null);
   const heading = useId();
   useEffect(() => {
-    if (open && !dialog.current.open) dialog.current.showModal();
-    if (!open && dialog.current?.open) dialog.current.close();
+    if (!open) return dialog.current?.open ? dialog.current.close() : undefined;
+    if (!dialog.current.open) dialog.current.showModal();
+    return focusFirst(dialog.current);
   }, [open]);
   if (!open) return null;
   return html`
     <dialog ref=${dialog} aria-labelledby=${heading} onClose=${onClose}>
       <header class="dialog-head">
         <h2 id=${heading}>${title}</h2>
-        <button type="button" class="quiet" aria-label="Close" onClick=${() => dialog.current.close()}>✕</button>
+        <button type="button" class="quiet dialog-close" aria-label="Close" onClick=${() => dialog.current.close()}>✕</button>
       </header>
       ${children}
     </dialog>`;
+}
+
+const FIELDS = "input:not([type=hidden], :disabled), select:not(:disabled), textarea:not(:disabled)";
+const BUTTONS = "button:not(:disabled, .dialog-close)";
+
+/** The focus goes to the first field, else to the first button that does not just close; what a dialog asks the server for
+ * comes later, and gets it as long as nobody moved it. Answers the function that ends that. */
+function focusFirst(dialog) {
+  const close = dialog.querySelector(".dialog-close");
+  const look = () => {
+    const target = dialog.querySelector(FIELDS) ?? dialog.querySelector(BUTTONS);
+    const isMoved = ![close, dialog, document.body].includes(document.activeElement);
+    if (target && !isMoved) target.focus();
+    if (target || isMoved) waiting.disconnect();
+  };
+  const waiting = new MutationObserver(look);
+  waiting.observe(dialog, { childList: true, subtree: true });
+  look();
+  return () => waiting.disconnect();
 }
 
 /** Tabs: `tabs` are {id, label, content} (content a function, called for the selected one alone). Arrow keys move. */

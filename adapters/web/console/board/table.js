@@ -1,6 +1,7 @@
 // The table of all that is live. Only the rows in sight are in the document; the page's own scrolling moves them.
 
 import { Empty, html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../ui.js";
+import { link } from "../audit/address.js";
 import { useNarrow } from "./fold.js";
 import { COLUMNS, FIRST_WISH, ordered, sortedBy } from "./order.js";
 import { Row } from "./row.js";
@@ -19,7 +20,7 @@ export function Table({ live, wish, onWish }) {
   const [from, until] = useSight(body, shown.length, height);
   useHeldOrder(body, held);
   const rows = shown.slice(from, until).map((stream) => live.rows.get(stream));
-  if (!shown.length) return html`<${Nothing} isFiltered=${isFiltered(wish)} onWish=${onWish} wish=${wish} />`;
+  if (!shown.length) return html`<${Nothing} onWish=${onWish} wish=${wish} />`;
   return html`
     <table class="board" role="table" aria-label="Live streams" aria-rowcount=${shown.length + 1}>
       <thead role="rowgroup"><tr role="row" aria-rowindex="1">${COLUMNS.map((column) => html`
@@ -41,10 +42,15 @@ const Space = ({ height }) => html`<tr role="presentation" class="space"><td rol
 
 const isFiltered = ({ text, kind, label }) => Boolean(text || kind || label);
 
-function Nothing({ isFiltered, wish, onWish }) {
-  if (!isFiltered) return html`<${Empty} title="Nothing is live now">Conversations, sessions and calls appear here as soon as somebody talks to one.</${Empty}>`;
+function Nothing({ wish, onWish }) {
+  if (!isFiltered(wish)) return html`<${Empty} title="Nothing is live now">Conversations, sessions and calls appear here as soon as somebody talks to one.</${Empty}>`;
   const clear = () => onWish({ ...wish, text: FIRST_WISH.text, kind: FIRST_WISH.kind, label: FIRST_WISH.label });
-  return html`<${Empty} title="Nothing live is like that"><button type="button" onClick=${clear}>Show everything</button></${Empty}>`;
+  const said = wish.text.trim();
+  return html`
+    <${Empty} title="Nothing live is like that">
+      ${said && html`<p><a href=${link("#/audit", { text: said })}>Search the whole log for “${said}”</a></p>`}
+      <button type="button" onClick=${clear}>Show everything</button>
+    </${Empty}>`;
 }
 
 /** The order, made anew once a second and when the wish changes; while held, rows only come and go. */

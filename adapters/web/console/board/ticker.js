@@ -4,6 +4,7 @@ import { Fold } from "./fold.js";
 import { html, Time, useEffect, useRef, useState, spelled, visible } from "../ui.js";
 import { StreamName } from "./name.js";
 import { eventLabel, streamHref } from "../format.js";
+import { isWished } from "./order.js";
 
 const PAUSE = 300;
 const SHOWN = 12;
@@ -17,8 +18,9 @@ export function Ticker({ live }) {
     const take = () => {
       // It stands still for whoever points at one of them: they could not be hit otherwise.
       timer = list.current?.matches(":hover, :focus-within") ? setTimeout(take, PAUSE) : null;
-      if (timer === null) show(live.newest.slice(0, SHOWN));
+      if (timer === null) show(newest(live));
     };
+    show(newest(live));
     const off = live.onChange(() => {
       timer ??= setTimeout(take, PAUSE);
     });
@@ -30,10 +32,10 @@ export function Ticker({ live }) {
   return html`<${Fold} title="Newest events">
     <section class="ticker panel" aria-label="Newest events">
       <h2>Newest events</h2>
-      ${!events.length && html`<p class="muted">Nothing has happened since you came.</p>`}
+      ${!live.newest.length && html`<p class="muted">${events.length ? "Before you came, of what is in memory:" : "Nothing has happened since you came."}</p>`}
       <ol ref=${list}>
         ${events.map((event) => html`
-          <li key=${event.position} data-lane=${event.lane}>
+          <li key=${event.position ?? event.stream} data-lane=${event.lane}>
             <p class="ticker-head"><${Time} at=${event.time} />
               <a href=${streamHref(event.stream, event.version)} title=${spelled(event.stream)}><${StreamName} stream=${event.stream} /></a></p>
             <p class="ellipsis"><span class=${event.rejected ? "bad" : ""}>${eventLabel(event.event)}</span> <span class="muted">${visible(event.says)}</span></p>
@@ -41,4 +43,11 @@ export function Ticker({ live }) {
       </ol>
     </section>
   </${Fold}>`;
+}
+
+/** What was told since one came; before that, what happened last in each stream one sees. */
+function newest(live) {
+  if (live.newest.length) return live.newest.slice(0, SHOWN);
+  const rows = live.rows.all().filter(({ event, kind }) => event && isWished(kind, ""));
+  return rows.sort((one, other) => other.time - one.time).slice(0, SHOWN);
 }

@@ -51,16 +51,6 @@ export function useRedraw() {
   };
 }
 
-/** The status of the socket, and of each change of it. */
-export function useSocketStatus(socket) {
-  const [status, set] = useState(socket.status);
-  useEffect(() => {
-    set(socket.status);
-    return socket.onStatus(set);
-  }, []);
-  return status;
-}
-
 /** While `isRunning`, `step(µs since the last one)` for each frame of the screen. */
 export function useFrames(isRunning, step) {
   const latest = useRef(step);

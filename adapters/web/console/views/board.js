@@ -1,10 +1,12 @@
 // The live board: every live conversation, session and call, and how the server does.
 
-import { Failure, html, Loading, useEffect, useMemo, useState } from "../ui.js";
+import { Failure, html, Loading, useEffect, useMemo, useSocketStatus, useState } from "../ui.js";
 import { clock, number } from "../format.js";
 import { socket } from "../server.js";
 import { useKeys } from "../keys.js";
+import { Fold } from "../board/fold.js";
 import { Health } from "../board/health.js";
+import { Lately } from "../board/lately.js";
 import { Live } from "../board/live.js";
 import { EVERYTHING, FIRST_WISH, isWished, tally } from "../board/order.js";
 import { refreshBoard, useBoard } from "../board/poll.js";
@@ -21,7 +23,7 @@ export function BoardView() {
   const { board, since, error } = useBoard(1000);
   const [wish, setWish] = useState(lastWish);
   const [isPaused, setPaused] = useState(false);
-  const status = useStatus();
+  const status = useSocketStatus(socket);
   useEffect(() => live.start(), [live]);
   const change = (fresh) => setWish((lastWish = fresh));
   const pause = () => {
@@ -29,34 +31,35 @@ export function BoardView() {
     setPaused(live.isPaused);
   };
   useKeys([{ keys: "p", does: "Pause the board, or go on", run: pause }]);
-  if (!board) {
-    return html`<h1>Board</h1>${error
-      ? html`<${Failure} title="The board cannot be read" error=${error} retry=${refreshBoard} />`
-      : html`<${Loading} what="Reading the board" />`}`;
-  }
   return html`
     <div class="board-head">
       <h1>Board</h1>
-      <button type="button" aria-pressed=${isPaused ? "true" : "false"} onClick=${pause}>${isPaused ? "Go on" : "Pause"}</button>
+      ${board && html`<button type="button" aria-pressed=${isPaused ? "true" : "false"} onClick=${pause}>${isPaused ? "Go on" : "Pause"}</button>`}
     </div>
+    ${board && html`<${Body} live=${live} known=${{ board, since, error }} wish=${wish} onWish=${change} status=${status} isPaused=${isPaused} />`}
+    ${!board && (error
+      ? html`<${Failure} title="The board cannot be read" error=${error} retry=${refreshBoard} />`
+      : html`<${Loading} what="Reading the board" />`)}`;
+}
+
+function Body({ live, known, wish, onWish, status, isPaused }) {
+  const { board, since, error } = known;
+  return html`
     <div role="status"><${Notice} error=${error} since=${since} status=${status} isPaused=${isPaused} refusal=${live.refusal} /></div>
     <div class=${`board-body ${error ? "stale" : ""}`}>
-      <${Health} vitals=${board.vitals} head=${board.head} />
-      <${Sparks} rates=${live.rates} round=${live.polled} />
+      <${Fold} title="Health and rates">
+        <${Health} vitals=${board.vitals} head=${board.head} />
+        <${Sparks} rates=${live.rates} round=${live.polled} />
+      </${Fold}>
       <div class="board-columns">
         <section aria-label="Live streams">
-          <${Filters} board=${board} wish=${wish} onWish=${change} />
-          <${Table} live=${live} wish=${wish} onWish=${change} />
+          <${Filters} board=${board} wish=${wish} onWish=${onWish} />
+          <${Table} live=${live} wish=${wish} onWish=${onWish} />
+          <${Lately} live=${live} wish=${wish} />
         </section>
         <${Ticker} live=${live} />
       </div>
     </div>`;
-}
-
-function useStatus() {
-  const [status, setStatus] = useState(socket.status);
-  useEffect(() => socket.onStatus(setStatus), []);
-  return status;
 }
 
 /** Why what is shown is not the present, if it is not. */
@@ -75,13 +78,13 @@ function Filters({ board, wish, onWish }) {
   const set = (field) => (event) => onWish({ ...wish, [field]: event.currentTarget.value });
   return html`
     <div class="filters row">
-      <label class="hidden" for="board-search">Search by name and text</label>
-      <input id="board-search" type="search" placeholder="Search by name and text" value=${wish.text} onInput=${set("text")} />
+      <label class="hidden" for="board-search">Filter these rows by name and last event</label>
+      <input id="board-search" type="search" placeholder="Filter these rows" value=${wish.text} onInput=${set("text")} />
       <${Choice} label="Kind" all="All but audit, delivery" options=${kinds} value=${wish.kind} onChange=${set("kind")}>
         <option value=${EVERYTHING}>Everything (${streams.length})</option>
       </${Choice}>
       <${Choice} label="State" all="All states" options=${tally(wished, "label")} value=${wish.label} onChange=${set("label")} />
-      <span class="muted">${number(wished.length)} live${truncated ? " were the last to change; there are more" : ""}</span>
+      <span class="muted">${number(wished.length)} in memory${truncated ? " were the last to change; there are more" : ""}; others sleep</span>
     </div>`;
 }
 

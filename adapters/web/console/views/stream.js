@@ -2,7 +2,7 @@
 
 import { count, duration, number, shortId, category } from "../format.js";
 import { socket } from "../server.js";
-import { Empty, Failure, html, Loading, Tabs, Time, useState, spelled, visible } from "../ui.js";
+import { Empty, Failure, html, Loading, Tabs, Time, useSocketStatus, useState, spelled, visible } from "../ui.js";
 import { Acts } from "../stream/acts.js";
 import { CausesPanel } from "../stream/causes_panel.js";
 import { EventPanel } from "../stream/event_panel.js";
@@ -12,7 +12,7 @@ import { isOver, toneOf, useLabel } from "../stream/phase.js";
 import { Lanes } from "../stream/lanes.js";
 import { EventList } from "../stream/list.js";
 import { StatePanel } from "../stream/state_panel.js";
-import { useMedia, useSocketStatus } from "../stream/timing.js";
+import { useMedia } from "../stream/timing.js";
 import { Transport } from "../stream/transport.js";
 
 const SKELETON_ROWS = 12;
