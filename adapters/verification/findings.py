@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from adapters.proof_verifier import said_time
 from adapters.telling.words import shorten
+from adapters.verification.messages import Attested
 from eventstore.archived import altered
 from eventstore.attestation import Attestation, Contradiction
 from eventstore.chain import Break, Row, Verification
@@ -60,6 +61,15 @@ class Findings:
             told = ": its end was cut off, or it is another log."
             return Trouble("The chain does not come through the head noted", told)
         return None
+
+    def attested(self) -> Attested | None:
+        """By which checkpoints the log holds; None where there is none."""
+        held = self.attestation.held
+        signed = [checkpoint for checkpoint in held if checkpoint.is_signed]
+        keys = sorted({signature[:4].hex() for checkpoint in signed for signature in checkpoint.signatures})
+        if not held:
+            return None
+        return Attested(len(held), held[-1].size, max((each.size for each in signed), default=0), tuple(keys))
 
 
 async def trouble_of_archives(store: SQLiteStore, path: Path) -> Trouble | None:

@@ -19,11 +19,22 @@ class Progress(Struct, frozen=True, tag=True):
     of: int
 
 
+class Attested(Struct, frozen=True):
+    """So many checkpoints hold, the newest of `newest` events. Of those that are signed the newest is of `signed`
+    events, 0 where none is; `keys` are the ids of the keys (hex), and nobody checked here whether they signed."""
+
+    held: int
+    newest: int
+    signed: int
+    keys: tuple[str, ...]
+
+
 class Holds(Struct, frozen=True, tag=True):
-    """`head` is the chain's hash at the last event, in hex."""
+    """`head` is the chain's hash at the last event, in hex; `checkpoints` are None where there is none."""
 
     events: int
     head: str
+    checkpoints: Attested | None = None
 
 
 class Fails(Struct, frozen=True, tag=True):

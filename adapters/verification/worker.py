@@ -83,7 +83,7 @@ async def _read(store: SQLiteStore, findings: Findings, rest: float, tell: Calla
 async def _verdict(store: SQLiteStore, findings: Findings, path: Path) -> Holds | Fails:
     trouble = findings.trouble() or await trouble_of_archives(store, path)
     if trouble is None:
-        return Holds(findings.chain.position, findings.chain.head.hex())
+        return Holds(findings.chain.position, findings.chain.head.hex(), findings.attested())
     event = trouble.event
     if event is None and trouble.position is not None:
         standing = await store.read_rows(after=trouble.position - 1, limit=1)

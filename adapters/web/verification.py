@@ -75,8 +75,9 @@ def verification_blueprint(system: System, path: Path | None) -> Blueprint:
         """Hold the log against its chain and its checkpoints. For the roles auditor and operator; it is recorded.
 
         The answer has a line of JSON every now and then, `{"done": …, "of": …}` in events, and then the verdict,
-        `{"ok": true, "events": …, "head": …}` or `{"ok": false, "event": …, "position": …, "reason": …}`. An answer
-        that is cut off has none.
+        `{"ok": true, "events": …, "head": …, "checkpoints": …}` or `{"ok": false, "event": …, "position": …,
+        "reason": …}`. An answer that is cut off has none. `checkpoints` are those that hold: `{"held": …, "newest": …,
+        "signed": …, "keys": […]}`, or null.
         """
         visitor = auditor()
         if path is None:
@@ -101,8 +102,8 @@ def _line(message: Message) -> bytes:
     match message:
         case Progress(done, of):
             told: dict[str, object] = {"done": done, "of": of}
-        case Holds(events, head):
-            told = {"ok": True, "events": events, "head": head}
+        case Holds(events, head, checkpoints):
+            told = {"ok": True, "events": events, "head": head, "checkpoints": checkpoints}
         case Fails(reason, position, event):
             told = {"ok": False, "event": event, "position": position, "reason": reason}
         case _:

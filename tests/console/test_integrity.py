@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from playwright.sync_api import expect
 
+from eventstore.signing import SigningKey
 from tests.console.conftest import Look, Serve
 from tests.console.rig import Running, callboard
 
@@ -36,6 +38,25 @@ def test_an_altered_event_is_named(look: Look, serve: Serve, past: Path, tmp_pat
     expect(page.get_by_role("alert").get_by_role("link", name=FIRST)).to_be_visible()
 
 
+def test_the_checkpoints_that_hold_are_told_with_the_key_that_signed_them(
+    look: Look, serve: Serve, past: Path, tmp_path: Path
+) -> None:
+    log, key = tmp_path / "signed.db", tmp_path / "key.pem"
+    log.write_bytes(past.read_bytes())
+    signing = SigningKey.new(key)
+    often = {"CALLBOARD_CHECKPOINT_EVERY": "1", "CALLBOARD_CHECKPOINT_SECONDS": "0.1"}
+    server = serve(log, CALLBOARD_SIGNING_KEY=str(key), **often)
+    window = look(server)
+    page = window.open("#/integrity")
+    window.until(lambda: server.told("/api/audit/checkpoints")["checkpoints"], "there is a checkpoint")
+    page.get_by_role("button", name="Verify the log").click()
+    verdict = page.locator(".integrity-verdict")
+    told = callboard("verify", "--store", f"sqlite:///{log}", "--public-key", signing.public.hex())
+    assert "hold" in told.partition("; signed by the key given")[0]
+    expect(verdict).to_contain_text(re.compile(r"\d+ checkpoints? holds?, the newest of \d+ events; signed up to"))
+    expect(verdict).to_contain_text(f"by the key {signing.id.hex()}.")
+
+
 def test_verifying_can_be_called_off(look: Look, archive: Running) -> None:
     page = look(archive).open("#/integrity")
     page.get_by_role("button", name="Verify the log").click()
@@ -57,6 +78,9 @@ def test_a_saved_proof_is_checked_by_the_verifier_alone(look: Look, serve: Serve
         page.get_by_role("button", name="Save the proof").click()
     proof = tmp_path / coming.value.suggested_filename
     coming.value.save_as(proof)
+    expect(page.locator(".integrity-told pre").first).to_have_text(
+        f"callboard proof check {proof.name} --checkpoint NOTED"
+    )
     assert f"Proved: {FIRST}" in callboard("proof", "check", str(proof)).replace("\n", " ")
 
 

@@ -72,6 +72,7 @@ async def test_a_log_that_holds_is_told_so_with_its_head_and_that_is_on_record_f
     assert (access.stamp.principal, access.position) == ("ada", 4)
     assert begun == {"done": 0, "of": 4}
     assert (verdict["ok"], verdict["events"], len(verdict["head"])) == (True, 4, 64)
+    assert verdict["checkpoints"] == {"held": 1, "newest": 3, "signed": 0, "keys": []}
 
 
 async def test_the_first_event_that_was_altered_is_named(office: Office, path: Path) -> None:

@@ -49,6 +49,7 @@ function Told({ proof }) {
   const checkpoint = checkpointOf(proof.checkpoint);
   const name = `proof-${`${stream}@${version}`.replace(/[^\w.@-]/g, "_")}.json`;
   const text = JSON.stringify(proof, null, 1);
+  const options = checkpoint?.isSigned ? " --public-key KEY" : " --checkpoint NOTED";
   return html`
     <div class="integrity-told">
       <p>This proof shows that <a href=${streamHref(stream, version)}>${stream}@${version}</a> (${event}, <${Time} at=${time} as="moment" />,
@@ -69,9 +70,9 @@ function Told({ proof }) {
       </p>
       <h3>Check it</h3>
       <p>Far from this server, without its database; this page is no judge of its own server.</p>
-      <pre tabindex="0">${`callboard proof check ${name}`}</pre>
+      <pre tabindex="0">${`callboard proof check ${name}${options}`}</pre>
       <p>Or with Python alone, with the program that <code>callboard proof verifier</code> prints:</p>
-      <pre tabindex="0">${`callboard proof verifier > verifier.py\npython3 -I verifier.py ${name}${checkpoint?.isSigned ? " --public-key KEY" : " --checkpoint NOTED"}`}</pre>
+      <pre tabindex="0">${`callboard proof verifier > verifier.py\npython3 -I verifier.py ${name}${options}`}</pre>
       <details><summary>The whole proof</summary><pre tabindex="0">${text}</pre></details>
     </div>
   `;

@@ -65,11 +65,23 @@ function Progress({ progress }) {
   `;
 }
 
+/** The checkpoints that hold, and whose signatures they have: whether those are true is for who has the public key. */
+function Attested({ checkpoints }) {
+  if (!checkpoints) return html`<p>There is no checkpoint yet to hold it against.</p>`;
+  const { held, newest, signed, keys } = checkpoints;
+  return html`
+    <p><strong>${count(held, "checkpoint")} ${held === 1 ? "holds" : "hold"}</strong>, the newest of ${count(newest, "event")}; ${signed === 0
+      ? "unsigned." : html`signed up to position ${number(signed)} by the ${keys.length === 1 ? "key" : "keys"} ${keys.map((key, n) => html`${n > 0 && ", "}<code>${key}</code>`)}.`}</p>
+    ${signed > 0 && html`<p class="muted">This page does not check signatures; whoever has the public key does: <code>callboard verify --public-key KEY</code></p>`}
+  `;
+}
+
 function Verdict({ verdict, took }) {
   if (verdict.ok) {
     return html`
       <div class="integrity-verdict integrity-holds">
         <p><strong>The chain holds</strong>: ${count(verdict.events, "event")}, looked at in ${duration(took)}.</p>
+        <${Attested} checkpoints=${verdict.checkpoints} />
         <dl class="audit-facts"><div><dt>Head</dt><dd><code>${verdict.head}</code> <${Copy} text=${verdict.head} /></dd></div></dl>
         <p class="muted">Who notes this head elsewhere can tell later that nothing was cut off: <code>callboard verify --head ${verdict.head.slice(0, 16)}…</code></p>
       </div>
