@@ -11,6 +11,7 @@ const { toTyped, toUtc } = await load("audit/times");
 const { faultsOf, filtersOf, pageQuestion, question, searchLink, typed, untyped } = await load("audit/filters");
 const { brief } = await load("audit/entry");
 const { connectionsIn } = await load("clients/notes");
+const { withJoined } = await load("clients/joined");
 const { behind } = await load("clients/bounds");
 const { meaningOf } = await load("clients/codes");
 const { checkpointOf } = await load("integrity/words");
@@ -155,4 +156,12 @@ test("what a server says of a body is said at the field it means", () => {
 test("each act has a key of its own", () => {
   assert.notEqual(newKey(), newKey());
   assert.match(newKey(), /^console-[0-9a-f]{32}$/);
+});
+
+test("who joined a stream is listed once, also where no note tells of it", () => {
+  const noted = [{ connection: "b.2", streams: [{ stream: "s" }] }];
+  const joining = ["b.2", "b.1", "b.1"].map((id) => ({ payload: { connection_id: id }, principal: "ada", time: "T" }));
+  const all = withJoined(noted, joining);
+  assert.deepEqual(all.map(({ connection }) => connection), ["b.2", "b.1"]);
+  assert.deepEqual([all[1].principal, all[1].joined, all[1].dialect, all[1].streams], ["ada", "T", null, []]);
 });

@@ -47,6 +47,30 @@ def test_who_was_there_is_listed_with_what_it_heard_and_how_it_ended(
     expect(row.get_by_role("link").nth(1)).to_have_attribute("href", f"#conversation-{talk}")
 
 
+def test_without_a_time_all_who_ever_joined_are_listed_and_consoles_if_wanted(
+    look: Look, server: Running, guest: Guest, talk: str
+) -> None:
+    left = server.told("/api/audit/events", stream=f"conversation-{talk}", event="conversation.client_joined")
+    window = look(server)
+    window.open(f"#conversation-{talk}")
+    expect(window.page.locator(".state")).to_be_visible()
+    window.until(lambda: consoles(server, talk), "a console is noted")
+    page = window.page
+    page.evaluate("(stream) => { location.hash = `#/clients?stream=${stream}`; }", f"conversation-{talk}")
+    rows = page.locator("table[aria-label='Who heard it'] tbody tr")
+    for entry in left["entries"]:
+        row = rows.filter(has=page.get_by_role("link", name=entry["payload"]["connection_id"], exact=True))
+        expect(row).to_have_count(1)
+    expect(rows.get_by_text("console", exact=True)).to_have_count(0)
+    page.get_by_label("consoles too").check()
+    expect(rows.get_by_text("console", exact=True)).not_to_have_count(0)
+
+
+def consoles(server: Running, talk: str) -> bool:
+    told = server.told("/api/audit/connections", stream=f"conversation-{talk}")["connections"]
+    return any(each["dialect"] == "console" for each in told)
+
+
 def test_one_client_is_told_of_as_the_api_tells_with_the_frames_it_was_sent(
     look: Look, server: Running, guest: Guest, talk: str
 ) -> None:

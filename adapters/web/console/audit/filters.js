@@ -26,7 +26,10 @@ const NAMES = [...FIELDS.map((field) => field.name), "rejected", "newest_first"]
 export const PRESETS = [
   { label: "Newest events", fields: { newest_first: "true" } },
   { label: "Rejected commands", fields: { rejected: "true" } },
-  { label: "What was said", fields: { event: "conversation.message_said" } },
+  { label: "Messages of conversations", fields: { event: "conversation.message_said" } },
+  { label: "Utterances of calls", fields: { event: "call.utterances_added" } },
+  { label: "Chats of sessions", fields: { event: "session.chat_said" } },
+  { label: "Published on channels", fields: { event: "channel.published" } },
   { label: "Who looked into the log", fields: { event: "audit.accessed" } },
 ];
 

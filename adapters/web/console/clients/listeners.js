@@ -2,13 +2,16 @@
 
 import { Empty, Failure, Loading, Time, html, useAnswer, useEffect, useId, useState, visible } from "../ui.js";
 import { get } from "../server.js";
-import { micros } from "../format.js";
+import { category, count, micros } from "../format.js";
 import { go, link } from "../audit/address.js";
 import { faultsOf } from "../audit/filters.js";
 import { Field } from "../audit/form.js";
 import { behind, useHead } from "./bounds.js";
 import { meaningOf } from "./codes.js";
 import { Moment } from "./moment.js";
+import { JOINED, withJoined } from "./joined.js";
+
+const MOST_JOINED = 200;
 
 /** Choose a stream: what `#/clients?stream=…` is about. */
 export function StreamChoice({ stream, fault }) {
@@ -36,16 +39,42 @@ export function StreamChoice({ stream, fault }) {
 /** The list for one stream and time. */
 export function Listeners({ stream, at }) {
   const [answer, error, again] = useAnswer((signal) => get("/api/audit/connections", { stream, at }, signal), [stream, at]);
+  const [joined, unjoined] = useAnswer((signal) => askJoined(stream, at, signal), [stream, at]);
+  const [consoles, showConsoles] = useState(false);
+  const all = answer && (joined !== undefined || unjoined) && withJoined(answer.connections, joined?.entries ?? []);
+  const shown = all?.filter((each) => consoles || each.dialect !== "console");
   const faults = error?.status === 422 ? faultsOf(error, ["stream", "at"]).fields : {};
   const isFault = Object.keys(faults).length > 0;
   return html`
     <${StreamChoice} stream=${stream} fault=${faults.stream} />
     <${Moment} at=${at} fault=${faults.at} onAt=${(wanted) => go(link("#/clients", { stream, at: wanted }))} />
-    ${!answer && !error && html`<${Loading} what="Putting the notes together" />`}
+    ${!all && !error && html`<${Loading} what="Putting the notes together" />`}
     ${error && !isFault && html`<${Failure} error=${error} retry=${again} />`}
-    ${answer?.connections.length === 0 && html`<${Empty} title=${at ? "Nobody is known to have heard it then" : "Nobody is known to hear it now"}>
+    ${all && html`<${Told} all=${all} shown=${shown} at=${at} isCut=${Boolean(joined?.next_cursor)} consoles=${consoles} onConsoles=${showConsoles} />`}
+    ${all?.length === 0 && html`<${Empty} title=${at ? "Nobody is known to have heard it then" : "Nobody is known to have heard it"}>
       <p>Choose a time at which somebody did.</p><//>`}
-    ${answer?.connections.length > 0 && html`<${Table} connections=${answer.connections} stream=${stream} at=${at} />`}
+    ${all?.length > 0 && shown.length === 0 && html`<${Empty} title="None but consoles">
+      <p>Pages like this one are left out, unless you want consoles too.</p><//>`}
+    ${shown?.length > 0 && html`<${Table} connections=${shown} stream=${stream} at=${at} />`}
+  `;
+}
+
+/** The stream's own record of who joined it, where it has one; asked for where no time is. */
+function askJoined(stream, at, signal) {
+  const event = JOINED[category(stream)];
+  if (at || !event) return Promise.resolve(null);
+  return get("/api/audit/events", { stream, event, newest_first: "true", limit: MOST_JOINED }, signal);
+}
+
+/** Whom the list is of: by a time it is exact, and without one all of whom anything is known. */
+function Told({ all, shown, at, isCut, consoles, onConsoles }) {
+  return html`
+    <p class="muted">${at ? "Those that heard it then." : html`Of the server's present run those that hear it or did when they were last noted, of earlier ones
+      those never noted as gone, and ${isCut ? `the last ${MOST_JOINED}` : "all"} that the stream itself says have joined it.`}</p>
+    <div class="clients-tools">
+      <label class="audit-check"><input type="checkbox" checked=${consoles} onChange=${(event) => onConsoles(event.currentTarget.checked)} /> consoles too</label>
+      <span role="status" class="muted">${count(shown.length, "connection")} of ${all.length}</span>
+    </div>
   `;
 }
 
@@ -58,6 +87,7 @@ function Table({ connections, stream, at }) {
         <tr role="row">
           <th role="columnheader" scope="col">Connection</th>
           <th role="columnheader" scope="col">Who</th>
+          <th role="columnheader" scope="col">Dialect</th>
           <th role="columnheader" scope="col" class="number">Received</th>
           <th role="columnheader" scope="col" class="number">Written</th>
           <th role="columnheader" scope="col" class="number">At most</th>
@@ -73,18 +103,19 @@ function Table({ connections, stream, at }) {
 }
 
 function Row({ each, stream, at, head }) {
-  const { connection, principal, opened, closed, code } = each;
+  const { connection, principal, dialect, opened, closed, code, joined } = each;
   const seen = each.streams.find((one) => one.stream === stream) ?? each.streams[0];
   return html`
     <tr role="row">
       <td role="cell"><a href=${link(`#/clients/${encodeURIComponent(connection)}`, { at })}>${visible(connection)}</a>
         ${seen?.device && html` <small class="muted">${visible(seen.device)}</small>`}</td>
       <td role="cell">${visible(principal) || "not noted"}</td>
+      <td role="cell" data-name="dialect">${dialect ?? html`<span class="muted">not noted</span>`}</td>
       <td role="cell" class="number" data-label="received">${seen?.acknowledged ?? "–"}</td>
       <td role="cell" class="number" data-label="written">${seen?.written ?? "–"}</td>
       <td role="cell" class="number" data-label="at most">${seen?.at_most ?? "–"}</td>
       <td role="cell" class="number" data-label="behind">${seen && head !== undefined ? span(behind(seen, head)) : "–"}</td>
-      <td role="cell" data-name="came">${opened ? html`<${Time} at=${micros(opened)} as="moment" />` : "not noted"}
+      <td role="cell" data-name="came">${opened ? html`<${Time} at=${micros(opened)} as="moment" />` : joined ? html`joined <${Time} at=${micros(joined)} as="moment" />` : "not noted"}
         ${closed && html` to <${Time} at=${micros(closed)} as="precise" /> <span class="chip" title=${meaningOf(code).meaning}>${code}</span>`}</td>
     </tr>
   `;
