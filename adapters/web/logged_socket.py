@@ -5,6 +5,8 @@ A message is a record with its size (bytes or characters, as it came) and its be
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 
 from adapters.redaction import redacted
@@ -31,7 +33,7 @@ class LoggedSocket(Socket):
         self._note("a message leaves", body)
         super().write(body)
 
-    def _do(self, output: Output) -> None:
+    def _do(self, output: Output | partial[None]) -> None:
         if isinstance(output, Write):
             self._note("a message leaves", output.body)
         super()._do(output)
