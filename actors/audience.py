@@ -11,15 +11,15 @@ import trio
 from actors.topic import Listener, Membership, Topic
 from actors.wide import WideTopics
 from core.decider import AnyDecider
-from core.dialect import Dialect
+from core.dialect import STREAM_TOPIC, Dialect
 from core.identifiers import Category, StreamName
 from core.messages import Recorded
 
 WATCHED = 1000
 """Records a watcher may be behind before its channel is closed."""
 
-RESTART = 1012
-"""Close code that asks to come back."""
+RESTART, TOLD_ANEW = 1012, "this was told anew; come back"
+"""Close code that asks to come back, and the reason where a stream says something else now."""
 
 log = structlog.get_logger("callboard.audience")
 
@@ -75,10 +75,12 @@ class Audiences:
                 del self._watchers[stream]
 
     def send_away(self, stream: StreamName) -> None:
-        """Close the sockets of all who listen to the stream; they may come back, and see it as it is now."""
+        """Close the sockets of all who listen to the stream, also where its records alone are a wide topic; they may
+        come back, and see it as it is now."""
         topic = self._topics.get(stream)
         if topic is not None:
-            topic.abandon(RESTART, "this was told anew; come back")
+            topic.abandon(RESTART, TOLD_ANEW)
+        self.wide.send_away(f"{STREAM_TOPIC}{stream}", RESTART, TOLD_ANEW)
 
     def deliver(self, record: Recorded) -> None:
         """Show one record to all who listen to its stream. Called in commit order, once per record."""

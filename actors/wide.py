@@ -74,6 +74,13 @@ class WideTopics:
         just that (core/delivery.py) not counted."""
         return self._reached.get(topic, 0)
 
+    def send_away(self, topic: str, code: int, reason: str) -> None:
+        """Close the sockets of all who are tuned to the topic, by whatever dialect."""
+        for topics in list(self._members.values()):
+            for member in list(topics.get(topic, ())):
+                member.leave()
+                member.listener.close(code, reason)
+
     def _remove(self, membership: WideMembership) -> None:
         key = id(membership.dialect)
         topics = self._members.get(key, {})

@@ -104,6 +104,11 @@ class Tune(Struct, frozen=True, gc=False):
     after: int | None = None
 
 
+STREAM_TOPIC = "stream:"
+"""What the name of a wide topic begins with to which the records of one stream alone belong; the stream's follows.
+Who hears it is sent away, as all who listen to the stream, when that is told anew."""
+
+
 class Untune(Struct, frozen=True, gc=False):
     """Hear the wide topic no more."""
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.dialect import Reach
+from core.messages import Recorded
 from tests.actors.test_audience import Ear, Log, Plain
+from tests.actors.toys import OTHER, TALLY
 
 
 def test_who_is_tuned_hears_what_belongs_to_the_topic_and_nothing_else() -> None:
@@ -51,6 +55,29 @@ def test_who_holds_too_much_is_closed_to_come_back() -> None:
     log.deliver(*[None] * 20_010)
     assert ear.closes == [4008]
     assert log.audiences.listeners == 0
+
+
+class OfStreams(Plain):
+    """Each stream's records are a wide topic of their own, too."""
+
+    def topics(self, record: Recorded) -> Sequence[str]:
+        return "log", f"stream:{record.stream}"
+
+
+def test_who_is_tuned_to_one_stream_alone_is_sent_away_when_that_is_told_anew() -> None:
+    log, ears = Log(), {name: Ear() for name in ("hears", "holds", "another dialect", "another stream", "all")}
+    tune, dialect = log.audiences.wide.tune, OfStreams()
+    tune(f"stream:{TALLY}", dialect, ears["hears"]).begin()
+    tune(f"stream:{TALLY}", dialect, ears["holds"])
+    tune(f"stream:{TALLY}", OfStreams(), ears["another dialect"]).begin()
+    tune(f"stream:{OTHER}", dialect, ears["another stream"]).begin()
+    tune("log", dialect, ears["all"]).begin()
+    log.audiences.send_away(TALLY)
+    log.audiences.send_away(TALLY)
+    assert {name for name, ear in ears.items() if ear.closes == [1012]} == {"hears", "holds", "another dialect"}
+    log.deliver()
+    assert [name for name, ear in ears.items() if ear.heard] == ["all"]
+    assert log.audiences.listeners == 2
 
 
 class Confused(Plain):

@@ -13,7 +13,7 @@ from adapters.protocols.console.naming import event_name
 from adapters.protocols.console.saying import MOST, says
 from core.audit import Accessed
 from core.decider import CommandRejected
-from core.dialect import Frame, Handshake, Reach
+from core.dialect import STREAM_TOPIC, Frame, Handshake, Reach
 from core.identifiers import StreamName
 from core.messages import Recorded
 
@@ -21,7 +21,7 @@ WAY = "console"
 """How those look who speak this dialect, as it is recorded."""
 BOARD = "board"
 """What a client calls the wide topic of all that is recorded."""
-LOG, STREAM = "log", "stream:"
+LOG, STREAM = "log", STREAM_TOPIC
 """The wide topics: of all records, in short; and what those of one stream, whole, begin with."""
 HERE = "here"
 """A wide topic that no record belongs to: whoever tunes to it is told where the log is."""
@@ -128,7 +128,7 @@ def topic_of(stream: StreamName) -> str:
 
 
 def topics_of(record: Recorded) -> Sequence[str]:
-    return LOG, f"{STREAM}{record.stream}"
+    return LOG, topic_of(record.stream)
 
 
 def render(record: Recorded) -> Frame:

@@ -12,6 +12,7 @@ import trio
 
 from adapters.bootstrap import open_history
 from adapters.setting_values import StoreAddress
+from eventstore.masterkey import make_master_key
 from tests.adapters.web.conftest import Socket
 from tests.adapters.whole import Whole, heard, say, serving
 
@@ -88,6 +89,26 @@ async def test_a_console_that_looks_at_everything_on_a_server_at_rest_adds_nothi
             await say(socket, {"type": "watch", "id": stream, "stream": stream})
         heads = [await settled_head(path) for _ in range(2)]
         assert heads[0] == heads[1]
+
+
+async def test_who_watches_what_is_forgotten_is_sent_away_and_others_are_told(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    make_master_key(key)
+    sealed = {"CALLBOARD_STORE": f"sqlite:///{tmp_path / 'log.db'}", "CALLBOARD_ENCRYPTION_KEY": str(key)}
+    async with (
+        serving(**sealed) as server,
+        server.connect("/console/socket") as watching,
+        server.connect("/console/socket") as looking,
+    ):
+        stream = f"conversation-{await server.opened()}"
+        for socket, asked in ((watching, {"type": "watch", "stream": stream}), (looking, {"type": "board"})):
+            await say(socket, {**asked, "id": "1"})
+            await until(socket, "tuned")
+        assert (await server.http.post(f"/api/audit/subjects/{stream}/forget")).status_code == 200
+        assert await watching.closed() == (1012, "this was told anew; come back")
+        events = [frame["event"] for frame in await until(looking, "event")]
+        while events[-1] != "audit.subject_forgotten":
+            events += [frame["event"] for frame in await until(looking, "event")]
 
 
 async def settled_head(path: Path) -> int:
