@@ -15,6 +15,7 @@ const { withJoined } = await load("clients/joined");
 const { behind } = await load("clients/bounds");
 const { meaningOf } = await load("clients/codes");
 const { checkpointOf } = await load("integrity/words");
+const { isOver, labelOf } = await load("stream/phase");
 const { bodyOf, fieldsOf } = await load("act/schema");
 const { bodyFaults, newKey } = await load("act/acting");
 
@@ -164,4 +165,14 @@ test("who joined a stream is listed once, also where no note tells of it", () =>
   const all = withJoined(noted, joining);
   assert.deepEqual(all.map(({ connection }) => connection), ["b.2", "b.1"]);
   assert.deepEqual([all[1].principal, all[1].joined, all[1].dialect, all[1].streams], ["ada", "T", null, []]);
+});
+
+test("a stream's state in one word is the board's", () => {
+  assert.equal(labelOf("conversation", { phase: "ended" }), "ended");
+  assert.equal(labelOf("conversation", { phase: null }), "unopened");
+  assert.equal(labelOf("call", { known: true, ended: true, socket: null, response: null }), "ended");
+  assert.equal(labelOf("call", { known: true, ended: false, socket: "b.1", response: null }), "listening");
+  assert.equal(labelOf("session", { user: "ada", expired: false, open: [], devices: [] }), "idle");
+  assert.equal(labelOf("channel", {}), "");
+  assert.deepEqual([isOver("session", "expired"), isOver("call", "disconnected"), isOver("channel", "")], [true, false, false]);
 });

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.server.process import ROOT
+from tests.console.under_node import check_under_node
 
 MODULES = ROOT / "adapters" / "web" / "console" / "stream"
 PATIENCE = 60.0
@@ -32,3 +33,7 @@ def test_the_stream_views_modules_keep_their_promises(tmp_path: Path) -> None:
     passed = re.search(r"^(?:#|ℹ) pass (\d+)", ran.stdout, re.MULTILINE)
     assert passed is not None, ran.stdout
     assert int(passed[1]) > 0
+
+
+def test_the_list_of_events_leaves_out_what_it_says(tmp_path: Path) -> None:
+    check_under_node(Path(__file__).with_name("sieve.test.mjs"), tmp_path)

@@ -138,3 +138,22 @@ def test_an_event_is_shown_with_all_that_is_recorded_of_it(look: Look, archive: 
     expect(panel).to_contain_text(entry["event"].partition("/")[0])
     expect(panel).to_contain_text(entry["correlation_id"])
     expect(panel).to_contain_text(str(entry["position"]))
+
+
+def test_pieces_and_lanes_are_left_out_of_the_list_but_not_of_the_way(look: Look, archive: Running) -> None:
+    page = look(archive).open(f"#{TALK}@1")
+    rows = page.locator(".event-row")
+    last = int(page.get_by_role("slider", name="Version of the stream").get_attribute("max") or 0)
+    names = archive.told("/api/audit/events", stream=TALK, limit=500)["entries"]
+    pieces = [entry["version"] for entry in names if "piece_added" in entry["event"]]
+    page.get_by_label("without pieces").check()
+    expect(page.get_by_role("grid", name="Events")).to_have_attribute("aria-rowcount", str(last - len(pieces)))
+    expect(page.get_by_text(f"{len(pieces)} events left out")).to_be_visible()
+    expect(rows.filter(has_text="piece added")).to_have_count(0)
+    slide(page, pieces[0] - 1)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(f".state[data-version='{pieces[0]}']")).to_be_visible()
+    page.get_by_role("button", name="assistant").click()
+    expect(page.locator(".event-row .lane-assistant")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_label("without pieces")).to_be_checked()
