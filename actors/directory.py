@@ -34,6 +34,10 @@ class Directory:
         """Those awake now."""
         return list(self._actors.values())
 
+    def find(self, stream: StreamName) -> Actor | None:
+        """The stream's, if it is awake."""
+        return self._actors.get(stream)
+
     def __contains__(self, stream: StreamName) -> bool:
         return stream in self._actors
 

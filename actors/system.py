@@ -69,7 +69,8 @@ class SystemStatistics(Struct, frozen=True):
 class System:
     """The door to all actors. Built by `open_system`.
 
-    `latest` is, of the streams where something was recorded lately, the type of the last event and its time.
+    `latest` is, of the streams where something was recorded lately, the type of the last event, its time and version;
+    the newest come last.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class System:
         self.boot = identifiers.new().replace("-", "")[-12:]
         self.shown = store.head
         self._keeper, self._rejections = keeper, rejections
-        self.latest: OrderedDict[StreamName, tuple[type, int]] = OrderedDict()
+        self.latest: OrderedDict[StreamName, tuple[type, int, int]] = OrderedDict()
         self._connections = self._commands = 0
         self._events: Counter[type] = Counter()
 
@@ -167,7 +168,7 @@ class System:
         self.audiences.deliver(record)
         kind = type(record.event)
         self._events[kind] += 1
-        self.latest[record.stream] = kind, record.stamp.time
+        self.latest[record.stream] = kind, record.stamp.time, record.version
         self.latest.move_to_end(record.stream)
         if len(self.latest) > MOST_LATEST:
             self.latest.popitem(last=False)

@@ -6,7 +6,7 @@ came before is read from the log, while what comes meanwhile is held.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -61,6 +61,11 @@ class WideTopics:
 
     def __len__(self) -> int:
         return sum(len(members) for topics in self._members.values() for members in topics.values())
+
+    def heard(self) -> Iterator[tuple[str, int]]:
+        """The topics somebody is tuned to, and how many are by one dialect."""
+        for topics in self._members.values():
+            yield from ((topic, len(members)) for topic, members in topics.items())
 
     def tune(self, topic: str, dialect: Dialect, listener: Listener) -> WideMembership:
         """Keep the topic's records from now on for this listener; they are shown from `WideMembership.begin` on."""

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from adapters.protocols import wire
-from core.channel import Published
+from core.channel import Published, stream_of
 from core.dialect import Frame, Reach
+from core.identifiers import StreamName
 from core.messages import Recorded
 
 PLAIN, ENVELOPED = "channel:", "channel+position:"
@@ -72,6 +73,12 @@ class ErrorMessage(Struct, frozen=True):
 
 def topic_of(channel: str, *, envelope: bool) -> str:
     return f"{ENVELOPED if envelope else PLAIN}{channel}"
+
+
+def stream_heard(topic: str) -> StreamName | None:
+    """The channel's, where the wide topic is a channel's."""
+    kind, colon, channel = topic.partition(":")
+    return stream_of(channel) if kind + colon in (PLAIN, ENVELOPED) else None
 
 
 def topics_of(record: Recorded) -> Sequence[str]:

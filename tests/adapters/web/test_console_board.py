@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 import trio
 
+from actors.system import System
 from adapters.bootstrap import DECIDERS
+from adapters.protocols.channels.frames import topic_of as channel_topic
+from adapters.protocols.console.frames import topic_of as console_topic
 from adapters.server.statistics import Tally
-from adapters.web import console_board
-from adapters.web.console_board import label_of, on_board, vitals_of
+from adapters.web import board_now
+from adapters.web.board_now import label_of, on_board, vitals_of
 from core.call import (
     CallEnded,
     ConnectSocket,
@@ -23,12 +26,23 @@ from core.call import (
     SocketDisconnected,
     WebhookReceived,
 )
-from core.channel import ChannelOpened
-from core.conversation import ConversationOpened, EndConversation, OpenConversation, Phase, PhaseEntered, RequestPhase
+from core.channel import ChannelOpened, Publish
+from core.channel import stream_of as channel_named
+from core.conversation import (
+    ConversationOpened,
+    EndConversation,
+    OpenConversation,
+    Phase,
+    PhaseEntered,
+    RequestPhase,
+    UpdateTranscript,
+)
 from core.identifiers import Category, StreamName
+from core.messages import Recorded
 from core.session import DeviceJoined, RatesRequested, SessionExpired, SessionOpened
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite
+from tests.actors.test_audience import Ear, Plain
 from tests.adapters.web.conftest import Server
 from tests.adapters.web.test_audit import Office, opened
 from tests.adapters.web.test_console_commands import PERFORMERS
@@ -36,6 +50,12 @@ from tests.adapters.whole import serving
 
 TALK = StreamName.of(Category.CONVERSATION, "talk")
 ME, BOARD, STREAMS = "/api/console/me", "/api/console/board", "/api/console/streams"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each board is made anew."""
+    monkeypatch.setattr(board_now, "KEPT", 0.0)
 
 
 @pytest.fixture
@@ -154,13 +174,62 @@ async def test_sockets_are_counted_by_dialect_on_the_real_server() -> None:
 async def test_where_there_is_no_room_for_all_those_of_late_are_shown(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console_board, "MOST_STREAMS", 2)
+    monkeypatch.setattr(board_now, "MOST_STREAMS", 2)
     for number in range(3):
         await office.system.ask(StreamName.parse(f"conversation-{number}"), OpenConversation(), office.system.stamp())
     await office.system.ask(TALK, EndConversation(), office.system.stamp())  # ends its actor
     board = await shown(office)
     assert board["truncated"] is True
     assert {row["stream"] for row in board["streams"]} == {"conversation-1", "conversation-2"}
+
+
+async def test_where_there_is_no_room_it_is_filled_also_where_nothing_was_recorded(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_now, "MOST_STREAMS", 2)
+    for number in range(3):
+        await office.system.look(StreamName.parse(f"call-{number}"))
+    board = await shown(office)
+    assert (board["truncated"], len(board["streams"]), board["streams"][0]["stream"]) == (True, 2, TALK)
+
+
+async def test_all_who_ask_within_half_a_second_are_told_one_board(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shown(office)
+    made: list[System] = []
+
+    def make(system: System) -> tuple[list[board_now.OnBoard], bool]:
+        made.append(system)
+        return [], False
+
+    monkeypatch.setattr(board_now, "on_board", make)
+    for kept, boards in (0.0, 2), (60.0, 2), (0.0, 4):
+        monkeypatch.setattr(board_now, "KEPT", kept)
+        assert (await office.told(BOARD))["head"] == 3
+        assert (await office.told(BOARD))["streams"] == []
+        assert len(made) == boards
+
+
+@pytest.mark.parametrize("name", ["news", "a name that is not plain"])
+async def test_a_channel_that_is_subscribed_to_is_on_the_board_with_its_subscribers(office: Office, name: str) -> None:
+    wide = office.system.audiences.wide
+    for envelope in False, True, True:
+        wide.tune(channel_topic(name, envelope=envelope), Plain(), Ear())
+    (row,) = [row for row in (await shown(office))["streams"] if row["kind"] == "channel"]
+    assert (row["stream"], row["watchers"], row["label"], row["version"]) == (channel_named(name), 3, "open", 0)
+    await office.system.ask(channel_named(name), Publish(name, {}), office.system.stamp())
+    await shown(office)
+    office.system.directory.let_go(channel_named(name))
+    (row,) = [row for row in (await shown(office))["streams"] if row["kind"] == "channel"]
+    assert (row["watchers"], row["version"], row["last_event"]) == (3, 2, "channel.published")
+
+
+async def test_consoles_that_watch_a_stream_are_among_its_watchers(office: Office) -> None:
+    tuned = office.system.audiences.wide.tune(console_topic(TALK), Plain(), Ear())
+    assert [row["watchers"] for row in (await shown(office))["streams"]] == [1]
+    tuned.leave()
+    assert [row["watchers"] for row in (await shown(office))["streams"]] == [0]
 
 
 async def test_what_nobody_has_opened_has_a_label_too(office: Office) -> None:
@@ -265,6 +334,30 @@ async def test_the_streams_of_late_come_first_and_no_more_than_are_wanted(librar
     told = await library.told(STREAMS, limit=2)
     assert [row["stream"] for row in told["streams"]] == ["conversation-apple", "call-apple"]
     assert told["truncated"] is True
+
+
+class Counting(MemoryStore):
+    """Counts what is read of streams."""
+
+    read = 0
+
+    async def read_stream(self, stream: StreamName, *, after: int = 0, limit: int | None = None) -> list[Recorded]:
+        records = await super().read_stream(stream, after=after, limit=limit)
+        self.read += len(records)
+        return records
+
+
+async def test_of_long_streams_in_memory_two_events_are_read() -> None:
+    store = Counting()
+    async with opened(store, "memory:") as office:
+        await office.system.ask(TALK, OpenConversation(), office.system.stamp())
+        for number in range(100):
+            await office.system.ask(TALK, UpdateTranscript(interim=str(number)), office.system.stamp())
+        await office.system.ask(TALK, EndConversation(), office.system.stamp())  # ends its actor
+        await shown(office)
+        store.read, length = 0, len(await MemoryStore.read_stream(store, TALK))
+        (row,) = (await office.told(STREAMS))["streams"]
+        assert (row["events"], store.read) == (length, 2)
 
 
 async def test_what_is_no_question_is_refused(office: Office) -> None:
