@@ -148,7 +148,8 @@ class Connection(Protocol):
         """The state at the version this connection resumes from, or at the stream's last if it does not go so far."""
 
     def tuned(self, topic: str, position: int, now: int) -> Sequence[Output]:
-        """From here on the connection hears the wide topic's records behind this position of the log."""
+        """From here on the connection hears the wide topic's records behind this position of the log. What it says to
+        that is done before the first of them is shown, and before all it said earlier that still waits."""
 
     def closed(self, now: int) -> Sequence[Output]:
         """The socket is gone; only `Tell` is of use now."""
