@@ -112,3 +112,42 @@ def test_a_server_on_which_nothing_lives_says_so(look: Look, serve: Serve) -> No
     page = look(serve()).open()
     expect(page.locator("tr[data-stream]")).to_have_count(0)
     expect(page.locator(".empty")).to_be_visible()
+
+
+def test_what_sleeps_is_told_of_with_its_last_time_and_what_lives_is_not(look: Look, archive: Running) -> None:
+    page = look(archive).open()
+    lately = page.get_by_role("region", name="Lately")
+    asleep = lately.get_by_role("link", name="call-demo")
+    expect(asleep).to_have_attribute("href", "#call-demo")
+    expect(lately.get_by_role("listitem").filter(has_text="all-demo")).to_contain_text("29 events")
+    expect(page.get_by_text("others sleep")).to_be_visible()
+    id = "01a1fe4a-0f8e-7146-82a9-f646fca5a3d4"
+    woken = lately.get_by_role("link", name=f"conversation-{id}")
+    expect(woken).to_be_visible()
+    archive.message(id, "Good morning")
+    expect(row(page, f"conversation-{id}")).to_be_visible()
+    expect(woken).to_have_count(0)
+    page.get_by_label("Filter these rows").fill("7062-b75a")
+    expect(asleep).to_have_count(0)
+    expect(lately.get_by_role("link", name="conversation-01a1fe4a-0b25-7062-b75a-5964769a5b8e")).to_be_visible()
+
+
+def test_what_no_row_has_can_be_searched_for_in_the_whole_log(look: Look, archive: Running) -> None:
+    page = look(archive).open()
+    page.get_by_label("Filter these rows").fill("an albatross & more")
+    page.get_by_role("link", name="Search the whole log for “an albatross & more”").click()
+    expect(page.get_by_role("heading", name="Audit")).to_be_visible()
+    expect(page.locator("#audit-text")).to_have_value("an albatross & more")
+
+
+def test_totals_say_since_when_and_before_anything_happens_the_last_events_are_shown(
+    look: Look, server: Running
+) -> None:
+    stream = f"conversation-{server.conversation()}"
+    page = look(server).open()
+    since = page.locator(".since-start")
+    expect(since).to_contain_text("Since the start")
+    expect(since).to_contain_text("actor restarts")
+    expect(since).to_contain_text("rejected")
+    newest = page.get_by_role("region", name="Newest events")
+    expect(newest.get_by_title(stream)).to_be_visible()

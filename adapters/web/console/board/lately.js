@@ -46,7 +46,7 @@ export function Lately({ live, wish }) {
       ${streams && !shown.length && html`<p class="muted">${wish.label ? "What sleeps has no state to filter by." : "No stream of late sleeps that is like this."}</p>`}
       <ul>
         ${shown.slice(0, most).map(({ stream, events, last_time: last }) => html`
-          <li key=${stream}><a href=${streamHref(stream)} title=${spelled(stream)}><${StreamName} stream=${stream} /></a>
+          <li key=${stream}><a href=${streamHref(stream)} title=${spelled(stream)} aria-label=${spelled(stream)}><${StreamName} stream=${stream} /></a>
             <span class="muted"><${Time} at=${last} as="ago" />, ${count(events, "event")}</span></li>`)}
       </ul>
       ${shown.length > most && html`<button type="button" class="quiet" onClick=${() => showMost(ASKED)}>${count(shown.length - most, "stream")} more</button>`}

@@ -17,7 +17,7 @@ export class Row extends Component {
     const { stream, kind, label, watchers, mailbox, effects } = row;
     return html`
       <tr role="row" aria-rowindex=${index + 2} data-stream=${stream} class=${index % 2 ? "odd" : ""}>
-        <td role="cell" class="cell-stream"><a href=${streamHref(stream)} title=${spelled(stream)}><${StreamName} stream=${stream} /></a></td>
+        <td role="cell" class="cell-stream"><a href=${streamHref(stream)} title=${spelled(stream)} aria-label=${spelled(stream)}><${StreamName} stream=${stream} /></a></td>
         <td role="cell" class="cell-kind"><span class=${`kind kind-${kindClass(kind)}`}>${kind}</span></td>
         <td role="cell" class="cell-state"><span class=${`chip ${TONES[label] ?? ""}`}>${String(label ?? "").replaceAll("_", " ") || "–"}</span></td>
         <td role="cell" class="cell-event">${lastEvent(row)}</td>

@@ -32,12 +32,12 @@ export function Ticker({ live }) {
   return html`<${Fold} title="Newest events">
     <section class="ticker panel" aria-label="Newest events">
       <h2>Newest events</h2>
-      ${!live.newest.length && html`<p class="muted">${events.length ? "Before you came, of what is in memory:" : "Nothing has happened since you came."}</p>`}
+      ${!events.length && html`<p class="muted">Nothing has happened since you came.</p>`}
       <ol ref=${list}>
         ${events.map((event) => html`
-          <li key=${event.position ?? event.stream} data-lane=${event.lane}>
+          <li key=${`${event.stream}@${event.version}`} data-lane=${event.lane}>
             <p class="ticker-head"><${Time} at=${event.time} />
-              <a href=${streamHref(event.stream, event.version)} title=${spelled(event.stream)}><${StreamName} stream=${event.stream} /></a></p>
+              <a href=${streamHref(event.stream, event.version)} title=${spelled(event.stream)} aria-label=${spelled(event.stream)}><${StreamName} stream=${event.stream} /></a></p>
             <p class="ellipsis"><span class=${event.rejected ? "bad" : ""}>${eventLabel(event.event)}</span> <span class="muted">${visible(event.says)}</span></p>
           </li>`)}
       </ol>
@@ -45,9 +45,11 @@ export function Ticker({ live }) {
   </${Fold}>`;
 }
 
-/** What was told since one came; before that, what happened last in each stream one sees. */
+/** What was told since one came, and where that is little, what was last in the streams it says nothing of. */
 function newest(live) {
-  if (live.newest.length) return live.newest.slice(0, SHOWN);
-  const rows = live.rows.all().filter(({ event, kind }) => event && isWished(kind, ""));
-  return rows.sort((one, other) => other.time - one.time).slice(0, SHOWN);
+  const told = live.newest.slice(0, SHOWN);
+  if (told.length === SHOWN) return told;
+  const streams = new Set(told.map(({ stream }) => stream));
+  const before = live.rows.all().filter(({ stream, event, kind }) => event && isWished(kind, "") && !streams.has(stream));
+  return [...told, ...before.sort((one, other) => other.time - one.time)].slice(0, SHOWN);
 }
