@@ -10,6 +10,7 @@ const load = (name) => import(pathToFileURL(`${process.env.CONSOLE_MODULES}/${na
 const { toTyped, toUtc } = await load("audit/times");
 const { faultsOf, filtersOf, pageQuestion, question, searchLink, typed, untyped } = await load("audit/filters");
 const { brief } = await load("audit/entry");
+const { pieces, reasons, wanted } = await load("audit/words");
 const { connectionsIn } = await load("clients/notes");
 const { withJoined } = await load("clients/joined");
 const { behind } = await load("clients/bounds");
@@ -175,4 +176,26 @@ test("a stream's state in one word is the board's", () => {
   assert.equal(labelOf("session", { user: "ada", expired: false, open: [], devices: [] }), "idle");
   assert.equal(labelOf("channel", {}), "");
   assert.deepEqual([isOver("session", "expired"), isOver("call", "disconnected"), isOver("channel", "")], [true, false, false]);
+});
+
+test("the words found are told apart from the rest, whatever their case and accents", () => {
+  const marks = (text, asked) => pieces(text, wanted(asked)).filter(({ isFound }) => isFound).map((piece) => piece.text);
+  assert.deepEqual(marks("The Café, a CAFE; decafe", "cafe"), ["Café", "CAFE"]);
+  assert.deepEqual(marks("Bergen and berg", "berg*"), ["Bergen", "berg"]);
+  assert.deepEqual(marks("a dog, swam. A dog ran", '"dog swam"'), ["dog, swam"]);
+  assert.deepEqual(marks("c++ is c", "c++ (("), ["c", "c"]);
+  assert.deepEqual(marks("nothing of it", ""), []);
+  const text = "İstanbul, ﬁne <b>wind</b>";
+  assert.equal(pieces(text, wanted("wind fine")).map((piece) => piece.text).join(""), text);
+});
+
+test("what an entry was found for is said where its line does not show it", () => {
+  const words = wanted("wind");
+  const payload = { content: `${"far ".repeat(60)}wind` };
+  assert.deepEqual(reasons({ payload: { a: "wind" }, command: { b: "wind" } }, "a wind", words), { more: null, command: null });
+  assert.deepEqual(reasons({ payload: { a: 1 }, command: { said: "the wind" } }, "a 1", words), { more: null, command: "the wind" });
+  const { more, command } = reasons({ payload, command: null }, "content far", words);
+  assert.match(more, /^….*wind$/);
+  assert.equal(command, null);
+  assert.deepEqual(reasons({ payload, command: null }, "content far", []), { more: null, command: null });
 });

@@ -108,3 +108,27 @@ def test_each_search_is_on_record(look: Look, archive: Running) -> None:
     told = archive.told("/api/audit/events", event="audit.accessed", newest_first="true")["entries"]
     digest = sha256(b"brother").hexdigest()
     assert any(entry["payload"]["question"].get("text_sha256") == digest for entry in told)
+
+
+def test_what_was_found_is_marked_and_one_comes_back_to_where_one_was(look: Look, archive: Running) -> None:
+    window = look(archive)
+    page = window.open("#/audit?text=sailing")
+    marks = page.locator(f"{FOUND} mark")
+    expect(marks.first).to_have_text("sailing")
+    told = archive.told("/api/audit/events", text="sailing", newest_first="true", limit=50)["entries"]
+    assert any("sailing" not in str(entry["payload"]).lower() for entry in told), "some have it in the command alone"
+    expect(page.get_by_text("in its command").first).to_be_visible()
+    page.evaluate("() => { location.hash = '#/audit?newest_first=true'; }")
+    page.get_by_role("button", name="Next page").click()
+    expect(page.get_by_text("Page 2")).to_be_visible()
+    link = page.locator(f"{FOUND} .audit-place a").nth(20)
+    link.hover()
+    before = page.evaluate("() => scrollY")
+    assert before > 0
+    title = link.get_attribute("title")
+    link.click()
+    expect(page.locator(".state")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("Page 2")).to_be_visible()
+    expect(link).to_have_attribute("title", title or "")
+    window.until(lambda: page.evaluate("() => scrollY") == before, f"one is at {before}")

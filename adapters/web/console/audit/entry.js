@@ -4,12 +4,14 @@ import { Copy, Time, html, spelled, visible } from "../ui.js";
 import { eventPlace, micros, shortId, streamHref } from "../format.js";
 import { searchLink } from "./filters.js";
 import { link } from "./address.js";
+import { Marked } from "./marked.js";
+import { reasons } from "./words.js";
 
 const LONGEST = 160;
 const WITHOUT_VERSION = /\/\d+$/;
 
-/** An event as a row, and its details in another one below. */
-export function EntryRow({ entry, isOpen, onToggle }) {
+/** An event as a row, and its details in another one below. `words` are those that were looked for. */
+export function EntryRow({ entry, words, isOpen, onToggle }) {
   const { position, stream, version, event, payload, principal, origin } = entry;
   const id = `audit-entry-${position}`;
   const isRejected = event.startsWith("command.rejected");
@@ -21,7 +23,7 @@ export function EntryRow({ entry, isOpen, onToggle }) {
         <${Time} at=${micros(entry.time)} as="moment" />
       </td>
       <td role="cell" class="audit-event">${event.replace(WITHOUT_VERSION, "")}</td>
-      <td role="cell" class="audit-says">${visible(brief(payload))}</td>
+      <td role="cell" class="audit-says"><${Says} entry=${entry} words=${words} /></td>
       <td role="cell" class="audit-who">${visible(principal)}${origin && html` <small>via ${visible(origin)}</small>`}</td>
       <td role="cell" class="audit-place">
         <a href=${streamHref(stream, version)} title=${`${spelled(stream)}@${version}`}>${visible(shortId(stream, 26))}@${version}</a>
@@ -29,9 +31,20 @@ export function EntryRow({ entry, isOpen, onToggle }) {
     </tr>
     ${isOpen && html`
       <tr role="row" class="audit-details" id=${id}>
-        <td role="cell" colspan="5"><${Details} entry=${entry} /></td>
+        <td role="cell" colspan="5"><${Details} entry=${entry} words=${words} /></td>
       </tr>
     `}
+  `;
+}
+
+/** In one line, with what was looked for, and from where that is when it is not in that line. */
+function Says({ entry, words }) {
+  const told = brief(entry.payload);
+  const { more, command } = reasons(entry, told, words);
+  return html`
+    <${Marked} text=${told} words=${words} />
+    ${more !== null && html`<p class="audit-why"><span class="chip">further on</span> <${Marked} text=${more} words=${words} /></p>`}
+    ${command !== null && html`<p class="audit-why"><span class="chip">in its command</span> <${Marked} text=${command} words=${words} /></p>`}
   `;
 }
 
@@ -45,7 +58,7 @@ export function brief(payload) {
   return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
 }
 
-function Details({ entry }) {
+function Details({ entry, words }) {
   const { stream, version, event, position, hash, command } = entry;
   const id = `${stream}@${version}`;
   return html`
@@ -58,8 +71,8 @@ function Details({ entry }) {
         ${entry.command_id && html`<${Fact} name="Command id"><code>${visible(entry.command_id)}</code><//>`}
         ${entry.causation_id && html`<${Fact} name="Caused by"><${Cause} id=${entry.causation_id} /><//>`}
       </dl>
-      <${Content} title="Payload" value=${entry.payload} />
-      ${command !== null && html`<${Content} title="Command that led to it" value=${command} />`}
+      <${Content} title="Payload" value=${entry.payload} words=${words} />
+      ${command !== null && html`<${Content} title="Command that led to it" value=${command} words=${words} />`}
       <${Similar} entry=${entry} />
       <p class="audit-actions">
         <a href=${streamHref(stream, version)}>See it in its stream</a>
@@ -78,12 +91,12 @@ function Cause({ id }) {
   return place ? html`<a href=${streamHref(...place)}>${visible(id)}</a>` : html`<code>${visible(id)}</code>`;
 }
 
-function Content({ title, value }) {
+function Content({ title, value, words }) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
   return html`
     <section class="audit-content" aria-label=${title}>
       <header><strong>${title}</strong><${Copy} text=${text} label=${`Copy ${title.toLowerCase()}`} /></header>
-      <pre tabindex="0">${visible(text)}</pre>
+      <pre tabindex="0"><${Marked} text=${text} words=${words} /></pre>
     </section>
   `;
 }

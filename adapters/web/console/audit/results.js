@@ -1,14 +1,23 @@
 // What was found, page by page: a table whose rows open.
 
-import { Empty, Failure, Loading, html, useEffect, useRef, useState } from "../ui.js";
+import { Empty, Failure, Loading, html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../ui.js";
 import { count, number } from "../format.js";
 import { EntryRow } from "./entry.js";
+import { wanted } from "./words.js";
 
-/** One page of entries with the ways to the others. `found` is what `useSearch` answers. */
-export function Results({ found }) {
+/** One page of entries with the ways to the others. `found` is what `useSearch` answers, for the words `text`; `from` how
+ * far down one was, in pixels, when one left them. */
+export function Results({ found, text, from = 0 }) {
   const { page, error, busy, number: pageNumber, retry } = found;
   const top = useRef(null);
+  const words = useMemo(() => wanted(text), [text]);
   const last = useRef(pageNumber);
+  const isThere = Boolean(page);
+  useLayoutEffect(() => {
+    if (!isThere || from === 0) return;
+    last.current = pageNumber; // one comes back to it: it is no other page
+    scrollTo(0, from);
+  }, [isThere]);
   useEffect(() => {
     // Another page begins at its beginning; one comes from the buttons below the one before.
     if (last.current !== pageNumber) top.current?.scrollIntoView({ block: "start" });
@@ -22,13 +31,13 @@ export function Results({ found }) {
   return html`
     <div class="audit-results" ref=${top} aria-busy=${busy}>
       ${error && html`<${Failure} error=${error} retry=${retry} />`}
-      <${Table} entries=${page.entries} key=${pageNumber} />
+      <${Table} entries=${page.entries} words=${words} key=${pageNumber} />
       <${Pager} found=${found} />
     </div>
   `;
 }
 
-function Table({ entries }) {
+function Table({ entries, words }) {
   const [open, setOpen] = useState(new Set());
   const toggle = (position) => {
     const next = new Set(open);
@@ -49,7 +58,7 @@ function Table({ entries }) {
       </thead>
       <tbody role="rowgroup">
         ${entries.map((entry) => html`
-          <${EntryRow} key=${entry.position} entry=${entry}
+          <${EntryRow} key=${entry.position} entry=${entry} words=${words}
             isOpen=${open.has(entry.position)} onToggle=${() => toggle(entry.position)} />
         `)}
       </tbody>

@@ -12,9 +12,10 @@ const BEGIN = { page: null, error: null, busy: true, looked: 0, cursors: [null] 
 
 /**
  * The page of results one is at: `{page, error, busy, looked, number, next, back, retry}`. `asked` null asks nothing;
- * another `key` asks anew from the first page.
+ * another `key` asks anew, from the first page, or from where
+ * the last of `begin` leads.
  */
-export function useSearch(asked, key) {
+export function useSearch(asked, key, begin = [null]) {
   const [state, setState] = useState(BEGIN);
   const running = useRef(null);
   const load = async (cursors) => {
@@ -31,7 +32,7 @@ export function useSearch(asked, key) {
   };
   useEffect(() => {
     setState(BEGIN);
-    if (asked) load([null]);
+    if (asked) load(begin);
     return () => running.current?.abort();
   }, [key]);
   return {

@@ -1,10 +1,11 @@
 // The audit: questions to the whole log, with answers in pages and as files.
 
-import { html, useState } from "../ui.js";
+import { html, useEffect, useMemo, useRef, useState } from "../ui.js";
 import { go } from "../audit/address.js";
 import { ExportPanel } from "../audit/export.js";
 import { faultsOf, filtersOf, searchLink } from "../audit/filters.js";
 import { Presets, SearchForm } from "../audit/form.js";
+import { comeBack, leave } from "../audit/place.js";
 import { Count, Results } from "../audit/results.js";
 import { useCount, useSearch } from "../audit/search.js";
 
@@ -17,7 +18,11 @@ export function AuditView({ filters: fields }) {
   const asked = address === "#/audit" ? null : filters;
   const [again, setAgain] = useState(0);
   const key = `${address} ${again}`;
-  const found = useSearch(asked, key);
+  const was = useMemo(() => comeBack(address), [address]);
+  const found = useSearch(asked, key, again === 0 && was ? was.cursors : [null]);
+  const latest = useRef(found);
+  latest.current = found;
+  useEffect(() => () => leave(address, { top: scrollY, cursors: latest.current.cursors }), [address]);
   const counted = useCount(asked, key);
   const search = (wanted) => {
     // A question without any condition is one all the same: all there is, the newest first.
@@ -37,7 +42,7 @@ export function AuditView({ filters: fields }) {
         <h2 class="hidden">Found</h2>
         <div class="audit-summary" role="status"><${Count} counted=${counted} /></div>
         <${ExportPanel} filters=${filters} key=${address} />
-        <${Results} found=${found} />
+        <${Results} found=${found} text=${filters.text} from=${was?.top} />
       `}
     </section>
   `;
