@@ -87,3 +87,12 @@ test("nothing hurries a socket that is open, on its way or refused; who looks ag
   returning.wanted();
   assert.equal(socket.attempts, 2);
 });
+
+test("a time is typed in the zone times are shown in", async (t) => {
+  const { toTyped, toUtc } = await load("audit/times");
+  const today = new Date("2026-11-22T02:00:00Z"); // still the 21st in New York
+  t.after(() => zone.showUtc(false));
+  assert.deepEqual([toUtc("14:03:07.25", today), toTyped("2026-11-21T13:03:07Z")], ["2026-11-21T19:03:07.25Z", "2026-11-21 08:03:07"]);
+  zone.showUtc(true);
+  assert.deepEqual([toUtc("14:03:07.25", today), toTyped("2026-11-21T13:03:07Z")], ["2026-11-22T14:03:07.25Z", "2026-11-21 13:03:07"]);
+});

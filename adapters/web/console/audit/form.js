@@ -1,6 +1,6 @@
 // The form of a question. What is wrong with it is said at the field it is about.
 
-import { html, useEffect, useState } from "../ui.js";
+import { html, useEffect, useState, useZone } from "../ui.js";
 import { FIELDS, PRESETS, searchLink, typed, untyped } from "./filters.js";
 
 /** One labelled control; its fault is read out with it. */
@@ -19,8 +19,8 @@ export function Field({ id, label, hint, fault, wide, children }) {
 /** All filters. `onSearch` is given the filters that were typed. */
 export function SearchForm({ filters, faults, busy, onSearch }) {
   const [draft, setDraft] = useState(typed(filters));
-  // Another address is another question; what was typed for the one before is void.
-  useEffect(() => setDraft(typed(filters)), [searchLink(filters)]);
+  // Another address is another question; what was typed for the one before is void, as are times of another zone.
+  useEffect(() => setDraft(typed(filters)), [searchLink(filters), useZone()]);
   const set = (name) => (event) => setDraft({ ...draft, [name]: event.currentTarget.value });
   const submit = (event) => {
     event.preventDefault();

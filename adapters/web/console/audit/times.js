@@ -1,5 +1,7 @@
-// Times as people type them: in their own time zone, as all times on the page are shown. Addresses and questions have
+// Times as people type them: in the zone all times on the page are shown in. Addresses and questions have
 // them in UTC, so that a link means the same everywhere. Fractions of a second are kept as text: µs matter here.
+
+import { ahead, isUtc, ownZone } from "../zone.js";
 
 const TYPED = /^(?:(\d{4})-(\d\d)-(\d\d))?(?:(?:^|[T ])(\d\d):(\d\d)(?::(\d\d)(\.\d{1,6})?)?)?$/;
 const STATED = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(\.\d{1,9})?)?)?(Z|[+-]\d\d:?\d\d)?$/;
@@ -10,8 +12,10 @@ export function toUtc(text, today = new Date()) {
   const typed = TYPED.exec(text.trim());
   if (!typed || text.trim() === "") return text.trim();
   const [, year, month, day, hours = 0, minutes = 0, seconds = 0, fraction = ""] = typed;
-  const date = year ? [year, month - 1, day] : [today.getFullYear(), today.getMonth(), today.getDate()];
-  const then = new Date(...date, hours, minutes, seconds);
+  const here = shifted(today);
+  const date = year ? [year, month - 1, day] : [here.getUTCFullYear(), here.getUTCMonth(), here.getUTCDate()];
+  const fields = [...date, hours, minutes, seconds];
+  const then = isUtc() ? new Date(Date.UTC(...fields)) : new Date(...fields);
   return Number.isNaN(then.getTime()) ? text.trim() : then.toISOString().replace(/\.000Z$/, `${fraction}Z`);
 }
 
@@ -20,11 +24,15 @@ export function toTyped(text) {
   const stated = STATED.exec(text);
   if (!stated) return text;
   const [, day, minutes = "00:00", seconds = "00", fraction = "", zone = "Z"] = stated;
-  const then = new Date(`${day}T${minutes}:${seconds}${zone}`);
-  if (Number.isNaN(then.getTime())) return text;
-  const date = `${then.getFullYear()}-${pad(then.getMonth() + 1)}-${pad(then.getDate())}`;
-  return `${date} ${pad(then.getHours())}:${pad(then.getMinutes())}:${pad(then.getSeconds())}${fraction}`;
+  const at = new Date(`${day}T${minutes}:${seconds}${zone}`);
+  if (Number.isNaN(at.getTime())) return text;
+  const then = shifted(at);
+  const date = `${then.getUTCFullYear()}-${pad(then.getUTCMonth() + 1)}-${pad(then.getUTCDate())}`;
+  return `${date} ${pad(then.getUTCHours())}:${pad(then.getUTCMinutes())}:${pad(then.getUTCSeconds())}${fraction}`;
 }
 
 /** The zone those are in, for people. */
-export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+export const zone = () => (isUtc() ? "UTC" : ownZone());
+
+/** A date whose UTC fields are those of that zone. */
+const shifted = (date) => new Date(date.getTime() + ahead(date.getTime()) * 60_000);

@@ -27,7 +27,7 @@ export function Moment({ at, day, fault, onAt, label = "As it was at" }) {
           ${seconds > 0 ? "+" : "−"}${Math.abs(seconds)} s</button>`)}
       ${at && html`<button type="button" class="quiet" onClick=${() => onAt("")}>The last known</button>`}
       <small id="clients-at-hint" class=${fault ? "audit-fault" : "muted"} role=${fault ? "alert" : undefined}>
-        ${fault ?? `14:03:07 or 2026-11-21 14:03:07.25, in ${zone}`}</small>
+        ${fault ?? `14:03:07 or 2026-11-21 14:03:07.25, in ${zone()}`}</small>
     </form>
   `;
 }
