@@ -224,12 +224,11 @@ test("however much is heard while the outline is read, all of it is there in the
 test("a stream that was told anew is read anew, though the epoch is the same", async () => {
   const server = new Server(4);
   const model = await opened(server);
-  model.records.want("list", 1, 4);
+  server.emit("record", recordAt(2));
   model.states.want(4);
   await settled();
   assert.deepEqual([model.records.get(2).says, model.states.has(4)], ["said 2", true]);
   model.states.want();
-  model.records.want("list", 0, 0);
   server.emit("hello", { ...server.hello, isAnew: true });
   assert.deepEqual([model.status, model.version, model.records.get(2), model.states.has(4)], ["loading", 0, undefined, false]);
   await settled();
@@ -288,14 +287,14 @@ test("records come in aligned blocks, each asked for once, and what is looked at
     asked.push([after, until]);
     for (let version = after + 1; version <= until; version += 1) records.put(recordAt(version));
   });
-  records.want("list", 150, 230);
-  records.want("list", 150, 230);
+  records.want("list", 30, 70);
+  records.want("list", 30, 70);
   await settled();
-  assert.deepEqual(asked, [[0, 200], [200, 230]]);
-  records.want("list", 231, 400);
+  assert.deepEqual(asked, [[0, 50], [50, 70]]);
+  records.want("list", 71, 100);
   await settled();
-  assert.deepEqual(asked.at(-1), [200, 400]);
-  assert.equal(records.get(400).says, "said 400");
+  assert.deepEqual(asked.at(-1), [50, 100]);
+  assert.equal(records.get(100).says, "said 100");
 });
 
 test("only so many blocks are kept, those looked at last", async () => {
@@ -303,12 +302,22 @@ test("only so many blocks are kept, those looked at last", async () => {
     for (let version = after + 1; version <= until; version += 1) records.put(recordAt(version));
   }, { mostBlocks: 3 });
   for (let n = 0; n < 10; n += 1) {
-    records.want("list", n * 200 + 1, n * 200 + 200);
+    records.want("list", n * 50 + 1, n * 50 + 50);
     await settled();
   }
   assert.equal(records.blocks, 3);
   assert.equal(records.get(1), undefined);
-  assert.equal(records.get(2000).version, 2000);
+  assert.equal(records.get(500).version, 500);
+});
+
+test("what was shown where one was is not asked for once one goes elsewhere", async () => {
+  const [asked, timers] = [[], []];
+  const records = new Records(async (after) => asked.push(after), { pause: 100, setTimeout: (does) => timers.push(does) });
+  records.want("list", 1, 40);
+  records.leave(5020);
+  records.want("cursor", 5020, 5020);
+  timers.pop()();
+  assert.deepEqual(asked, [5000]);
 });
 
 test("at most two pages are under way, and a block nobody looks at any more is not asked for", async () => {
@@ -319,21 +328,24 @@ test("at most two pages are under way, and a block nobody looks at any more is n
     answers.push(deferred());
     return answers.at(-1).promise;
   });
-  for (const n of [0, 5, 10, 15]) records.want("list", n * 200 + 1, n * 200 + 20);
-  assert.deepEqual(asked, [0, 1000]);
+  for (const n of [0, 5, 10, 15]) records.want("list", n * 50 + 1, n * 50 + 20);
+  assert.deepEqual(asked, [0, 250]);
   answers.forEach(({ resolve }) => resolve());
   await settled();
-  assert.deepEqual(asked, [0, 1000, 3000]);
+  assert.deepEqual(asked, [0, 250, 750]);
 });
 
 test("who slides through a stream has pages asked for at intervals, the last of them too", async () => {
   const [asked, timers] = [[], []];
   const records = new Records(async (after) => asked.push(after), { pause: 60_000, setTimeout: (does) => timers.push(does) });
-  for (const n of [0, 5, 10, 15]) records.want("list", n * 200 + 1, n * 200 + 20);
+  for (const n of [0, 5, 10, 15]) records.want("list", n * 50 + 1, n * 50 + 20);
   await settled();
-  assert.deepEqual([asked, timers.length], [[0], 1]);
-  timers[0]();
-  assert.deepEqual(asked, [0, 3000]);
+  assert.deepEqual([asked, timers.length], [[], 1]);
+  timers.pop()();
+  assert.deepEqual(asked, [750]);
+  await settled();
+  for (const n of [20, 25]) records.want("list", n * 50 + 1, n * 50 + 20);
+  assert.deepEqual([asked, timers.length], [[750], 1]);
 });
 
 test("left to the platform's own timers, what failed is asked for again", async (context) => {

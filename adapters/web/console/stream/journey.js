@@ -39,6 +39,8 @@ export function useJourney(model, at) {
   const move = (next) => {
     if (place.current === null || next === place.current) return;
     place.current = next;
+    model.records.leave(next.cursor);
+    if (!next.isFollowing) wish(model, next.cursor); // before anything is drawn: it takes its time to come
     render((count) => count + 1); // at once: a step waits for no frame of the screen
   };
   const go = (to) => {
@@ -89,21 +91,26 @@ function useAddress(stream, cursor, at, go, last) {
   }, []);
 }
 
-/** Asks for the record looked at, its state and the state before: at once, or at intervals while one only goes along. */
+/** Ask for the record looked at, its state and the state before. */
+function wish({ states, records }, cursor) {
+  states.want(...(cursor > 0 ? [cursor, cursor - 1] : [0]));
+  records.want("cursor", cursor, cursor);
+}
+
+/** Asks for what is looked at, also where one came to by other ways than one's own: at once, or at intervals while one only goes along. */
 function useWishes(model, place) {
   const wished = useRef({ at: -Infinity, timer: 0 }).current;
   const cursor = place?.cursor;
   useLayoutEffect(() => {
     if (cursor === undefined) return undefined;
-    const wish = () => {
+    const ask = () => {
       wished.at = performance.now();
-      model.states.want(...(cursor > 0 ? [cursor, cursor - 1] : [0]));
-      model.records.want("cursor", cursor, cursor);
+      wish(model, cursor);
     };
     const pause = place.isFollowing ? wished.at + LIVE_PAUSE - performance.now() : 0;
     clearTimeout(wished.timer);
-    if (pause > 0) wished.timer = setTimeout(wish, pause);
-    else wish();
+    if (pause > 0) wished.timer = setTimeout(ask, pause);
+    else ask();
     return undefined;
   }, [cursor]);
   useEffect(() => () => clearTimeout(wished.timer), []);

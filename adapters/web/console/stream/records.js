@@ -1,8 +1,11 @@
 // Whole records by version: asked for in aligned blocks as somebody looks at them, and the blocks looked at last are kept.
 
-const BLOCK = 200;
-const MOST_BLOCKS = 50;
+/** About what is in sight: the server answers in order, and whoever goes on to another event waits for the end of a page. */
+const BLOCK = 50;
+const MOST_BLOCKS = 200;
 const MOST_ASKS = 2;
+/** Milliseconds until the views say what they show of where one has come to: what they showed before is not asked for. */
+const ARRIVING = 25;
 /** Milliseconds after an ask that failed. */
 const RETRY = 1000;
 
@@ -41,9 +44,14 @@ export class Records {
     this.#soon();
   }
 
-  /** Now, or when the pause since the last time is over. */
+  /** Somebody goes to `version`: views that show what is elsewhere will show that, and say so. */
+  leave(version) {
+    for (const [who, [from, until]] of this.#wanted) if (version < from || version > until) this.#wanted.delete(who);
+  }
+
+  /** Now where there is no pause, or a moment later when the pause since the last time is over. */
   #soon() {
-    const wait = this.#lookedAt + this.pause - performance.now();
+    const wait = this.pause && Math.max(ARRIVING, this.#lookedAt + this.pause - performance.now());
     if (wait > 0 && !this.#isLooking) this.setTimeout(() => this.#look(), wait);
     this.#isLooking = wait > 0;
     if (wait <= 0) this.#look();
