@@ -41,7 +41,7 @@ export function GoTo() {
   return html`
     <form class="go-to" role="search" onSubmit=${go} onKeyDown=${leave}>
       <label class="hidden" for=${BOX}>Go to a stream</label>
-      <input id=${BOX} type="search" list="streams-found" placeholder="Go to: id or stream, stream@event" autocomplete="off" autocapitalize="none"
+      <input id=${BOX} type="search" list="streams-found" placeholder="Go to: name or id, id@event" autocomplete="off" autocapitalize="none"
         spellcheck=${false} value=${text} onInput=${(event) => change(event.currentTarget.value)} />
       <datalist id="streams-found">${suggested.map(({ stream, events }) => html`<option key=${stream} value=${stream} label=${spelled(stream)}>${count(events, "event")}</option>`)}</datalist>
       <div role="status">${told && html`<${Told} told=${told} onGone=${() => change("")} />`}</div>

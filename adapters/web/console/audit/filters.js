@@ -13,7 +13,7 @@ export const FIELDS = [
   { name: "event", label: "Event", hint: "conversation.message_said" },
   { name: "principal", label: "Principal", hint: "who did it" },
   { name: "since", label: "Since", hint: "14:03 or 2026-11-21 14:03:07", isTime: true },
-  { name: "until", label: "Before", hint: "in the zone above, in the header", isTime: true },
+  { name: "until", label: "Before", hint: "in the time zone the header says", isTime: true },
   { name: "correlation_id", label: "Correlation id", rare: true },
   { name: "causation_id", label: "Causation id", hint: "stream@version, the cause", rare: true },
   { name: "origin", label: "Connection (origin)", hint: "8e45873bded5.2", rare: true },
