@@ -157,3 +157,14 @@ def test_pieces_and_lanes_are_left_out_of_the_list_but_not_of_the_way(look: Look
     expect(page.locator(".event-row .lane-assistant")).to_have_count(0)
     page.reload()
     expect(page.get_by_label("without pieces")).to_be_checked()
+
+
+def test_frames_of_an_event_that_nobody_heard_say_so(look: Look, archive: Running) -> None:
+    id = archive.conversation(topic="sailing")
+    archive.message(id, "The dog swam far.")
+    query = {"stream": f"conversation-{id}", "event": "conversation.message_said", "newest_first": "true"}
+    said = archive.told("/api/audit/events", **query)["entries"][0]
+    page = look(archive).open(f"#conversation-{id}@{said['version']}")
+    page.get_by_role("tab", name="Frames").click()
+    expect(page.locator(".frames pre").first).to_be_visible()
+    expect(page.get_by_text("Nobody was listening then.")).to_be_visible()
