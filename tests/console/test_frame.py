@@ -45,11 +45,11 @@ def test_a_board_that_is_answered_makes_a_lost_socket_try_at_once(look: Look, se
     page = look(server).open()
     settled(page)
     page.evaluate(f"""async () => {{
-      const socket = {SOCKET};
+      const socket = (window.lost = {SOCKET});
       socket.close(); // and so never comes back by itself
       socket.status = "lost";
     }}""")
-    page.wait_for_function(f"async () => {SOCKET}.status === 'open'")
+    page.wait_for_function("() => window.lost.status === 'open'")
 
 
 @pytest.mark.parametrize("event", ["online", "visibilitychange"])
@@ -60,14 +60,14 @@ def test_who_is_back_or_looks_again_makes_a_lost_socket_try_at_once(look: Look, 
     window.context.route("**/api/console/board", lambda _: None)  # never answered
     page.evaluate(
         f"""async (name) => {{
-      const socket = {SOCKET};
+      const socket = (window.lost = {SOCKET});
       socket.close();
       socket.status = "lost";
       (name === "online" ? window : document).dispatchEvent(new Event(name));
     }}""",
         event,
     )
-    page.wait_for_function(f"async () => {SOCKET}.status === 'open'")
+    page.wait_for_function("() => window.lost.status === 'open'")
 
 
 def test_nobody_is_said_to_be_ready_while_it_is_asked_whether_anybody_is_there(look: Look, archive: Running) -> None:
