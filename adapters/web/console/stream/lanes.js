@@ -119,9 +119,10 @@ const Place = ({ model, version }) => html`
 
 function useWidth(box, setWidth) {
   useEffect(() => {
-    const look = () => setWidth(box.current.clientWidth);
+    const place = box.current;
+    const look = () => setWidth(place.clientWidth);
     const watching = new ResizeObserver(look);
-    watching.observe(box.current);
+    watching.observe(place);
     look();
     return () => watching.disconnect();
   }, []);

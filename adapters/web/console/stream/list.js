@@ -19,6 +19,7 @@ export function EventList({ model, journey, isNarrow }) {
   const { outline, records, version } = model;
   const height = isNarrow ? TALL_ROW : ROW;
   const box = useRef(null);
+  const topThen = useRef(0);
   const [sieve, controls] = useSieve(model);
   const row = sieve.row(journey.cursor);
   const [sight, setSight] = useState(() => ({ top: Math.max(0, row * height - ROOM / 2), room: ROOM }));
@@ -29,18 +30,22 @@ export function EventList({ model, journey, isNarrow }) {
 
   useScrolling(box, height, { row, sieve, journey });
   useEffect(() => {
-    const look = () => setSight({ top: box.current.scrollTop, room: box.current.clientHeight });
+    const place = box.current;
+    const look = () => setSight({ top: place.scrollTop, room: place.clientHeight });
     const watching = new ResizeObserver(look);
-    watching.observe(box.current);
+    watching.observe(place);
     look();
     return () => watching.disconnect();
   }, []);
   useWishes(records, sieve.spans(first, until, FAR), journey.cursor);
 
-  const scroll = () => {
-    const { scrollTop: top, clientHeight: room, scrollHeight } = box.current;
+  const scroll = (event) => { // of the list alone, and perhaps the last thing it says before it goes
+    const { scrollTop: top, clientHeight: room, scrollHeight } = event.currentTarget;
+    const isEnd = top + room >= scrollHeight - height / 2;
+    const isUp = top < topThen.current;
+    topThen.current = top;
     setSight({ top, room });
-    journey.scrolledTo(top + room >= scrollHeight - height / 2);
+    if (isEnd || isUp || !journey.isAtEnd) journey.scrolledTo(isEnd); // a list that has grown meanwhile is left by nobody
   };
   const jump = {
     ArrowUp: -1, ArrowDown: 1, PageUp: 1 - rows, PageDown: rows - 1, Home: -Infinity, End: Infinity,
