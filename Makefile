@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Half as many again as there are cores: many tests wait for a browser, a server or the disk.
+WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -24,7 +26,7 @@ serve: $(READY) ## Run the server
 	@$(BIN)/callboard serve $(ARGS)
 
 test: $(READY) ## Run the whole test suite, on all cores
-	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(READY) ## Check style, types and the import rules
 	@$(BIN)/ruff check .

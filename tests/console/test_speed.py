@@ -104,7 +104,7 @@ def until_indexed(log: Path) -> None:
         with suppress(sqlite3.Error), closing(sqlite3.connect(f"{log}-index", timeout=1)) as index:
             if index.execute("SELECT position FROM level").fetchone()[0] >= LONG + LONGER:
                 return
-        time.sleep(0.2)
+        trio.run(trio.sleep, 0.2)
     raise AssertionError("the index is not made")
 
 
