@@ -142,7 +142,7 @@ async def test_calls_and_sessions_are_counted_in_the_metrics(system: System) -> 
     after = await numbers(app)
     grown = {name: value - before[name] for name, value in after.items()}
     assert grown["callboard_call_sockets_ended_total"] == 1
-    assert grown["callboard_call_sockets_seconds_total"] == 1.5
+    assert grown["callboard_call_sockets_seconds_total"] == pytest.approx(1.5)
     assert grown["callboard_sessions_expired_total"] == 1
 
 
