@@ -9,19 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import Raw, Struct, json
+from msgspec import Raw, Struct
 
 from adapters.records import iso
 from eventstore.audit import Entry
+from eventstore.codec import stored_command
 
 DEEPEST = 200
 """Decisions within each other that are told; of those below it is told how many. What nests deeper few can read."""
 _Event = tuple[str, int]
-
-
-class _Command(Struct):
-    name: str
-    body: Raw
 
 
 class Decision(Struct, frozen=True):
@@ -45,14 +41,12 @@ class Decision(Struct, frozen=True):
     @property
     def command(self) -> str:
         """The command's stored name, "" where the log has none."""
-        return "" if self.first.command is None else json.decode(self.first.command, type=_Command).name
+        return "" if self.first.command is None else stored_command(self.first.command).name
 
     @property
     def body(self) -> str:
         """The command's fields, as JSON."""
-        return (
-            "{}" if self.first.command is None else bytes(json.decode(self.first.command, type=_Command).body).decode()
-        )
+        return "{}" if self.first.command is None else bytes(stored_command(self.first.command).body).decode()
 
 
 class Story(Struct, frozen=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import closing
@@ -19,11 +18,10 @@ from adapters.encryption import key_file_named, master_key
 from core.decider import AnyDecider
 from core.gate import Divergence, StreamGate
 from core.identifiers import Category, StreamName
-from eventstore.archives import teach
+from eventstore.archives import reading
 from eventstore.codec import commands, events
 from eventstore.decisions import Group, Unreadable, decisions, streams
 from eventstore.unlocking import opener_of
-from eventstore.uris import reading_uri
 
 SHARE = 20_000
 """Events in a share of work, about; a stream is never divided."""
@@ -53,7 +51,7 @@ def check_share(path: Path, names: Sequence[str], deciders: Deciders | None = No
     """Decide again what these streams hold; what is sealed is opened with the key that the environment names."""
     folded, findings = 0, list[Finding]()
     opener = opener_of(path, master_key(key_file_named()))
-    with closing(teach(sqlite3.connect(reading_uri(path), uri=True), path)) as connection:
+    with closing(reading(path)) as connection:
         for name in names:
             count, finding = _check_stream(partial(decisions, connection, name, opener), name, deciders or DECIDERS)
             folded += count

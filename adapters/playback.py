@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 import trio
-from msgspec import Raw, Struct, json
+from msgspec import Struct, json
 
 from adapters import history
 from adapters.differences import Change, differences
@@ -17,7 +17,7 @@ from core.identifiers import StreamName
 from core.messages import Recorded
 from core.ports import StoreUnavailable
 from eventstore.audit import AuditLog, Filters
-from eventstore.codec import Undecodable, UnknownName, commands
+from eventstore.codec import Undecodable, UnknownName, decoded_command
 from eventstore.sqlite import SQLiteStore
 
 Take = Callable[[Recorded], None]
@@ -55,16 +55,10 @@ async def refused_commands(log: AuditLog, stream: StreamName) -> dict[int, Any]:
     return found
 
 
-class _Command(Struct):
-    name: str
-    body: Raw
-
-
 def command_of(stored: str) -> Any:
     """A command as the log has it. Raises StoreUnavailable where this version of Callboard does not know it."""
-    command = json.decode(stored, type=_Command)
     try:
-        return commands.decode(command.name, bytes(command.body))
+        return decoded_command(stored)
     except (UnknownName, Undecodable) as fault:
         raise StoreUnavailable(f"the log cannot be read: {fault}") from fault
 

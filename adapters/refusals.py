@@ -6,29 +6,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from msgspec import Raw, Struct
-from msgspec.json import Decoder
-
 from core.decider import CommandRejected
 from core.identifiers import StreamName
 from core.messages import Recorded
 from core.ports import EventStore
 from eventstore.archives import COMMAND
-from eventstore.codec import Undecodable, UnknownName, commands
+from eventstore.codec import Undecodable, UnknownName, decoded_command
 from eventstore.index import Opener
 from eventstore.proofs import Select
 from eventstore.sqlite import SQLiteStore
 
 _COMMANDS = f"""SELECT originator_version, {COMMAND} FROM stored_events
     WHERE originator_id = ? AND originator_version BETWEEN ? AND ? AND command IS NOT NULL"""  # noqa: S608  # the expression is ours
-
-
-class _Command(Struct):
-    name: str
-    body: Raw
-
-
-_to_command = Decoder(_Command).decode
 
 
 async def refused_among(store: EventStore, stream: StreamName, records: Iterable[Recorded]) -> dict[int, Any]:
@@ -52,5 +41,4 @@ def _stored(
         if version in sought:
             with suppress(UnknownName, Undecodable):
                 said = stored if opener is None else opener.command(stream, version, stored) or ""
-                command = _to_command(said)
-                yield version, commands.decode(command.name, bytes(command.body))
+                yield version, decoded_command(said)

@@ -11,12 +11,12 @@ from pathlib import Path
 from msgspec import MsgspecError, Struct, json
 
 from eventstore import durable
-from eventstore.archives import STUB, archive_file, measured_member, pointer, texts_of
+from eventstore.archives import archive_file, is_stub, measured_member, pointer, reading, texts_of
 from eventstore.archiving import Archived, NotArchived, Stub
 from eventstore.locking import take_lock
 from eventstore.proofs import Select
 from eventstore.recorder import TABLE
-from eventstore.uris import reading_uri, uri
+from eventstore.uris import uri
 
 RECORDED = "audit.streams_archived/1"
 """The event that has an archive's digest."""
@@ -30,7 +30,7 @@ class _OnRecord(Struct):
 def left_over(path: Path) -> list[Stub]:
     """What may leave the log for the last archive it knows, and is still in it. Raises NotArchived, OSError."""
     try:
-        with closing(sqlite3.connect(reading_uri(path), uri=True)) as log:
+        with closing(reading(path)) as log:
             row = log.execute("SELECT note FROM archives ORDER BY CAST(name AS INTEGER) DESC LIMIT 1").fetchone()
             if row is None:
                 return []
@@ -50,7 +50,7 @@ def _stubs_in(file: Path, number: int) -> Iterator[Stub]:
 
 def _is_in(log: sqlite3.Connection, stub: Stub) -> bool:
     query = f"SELECT 1 FROM {TABLE} WHERE rowid IN (SELECT value FROM JSON_EACH(?)) "
-    query += f"AND SUBSTR(state, 1, 12) <> '{STUB}' LIMIT 1"
+    query += f"AND NOT {is_stub('state')} LIMIT 1"
     return log.execute(query, (json.encode(stub.positions).decode(),)).fetchone() is not None
 
 

@@ -16,12 +16,14 @@ import re
 import sqlite3
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from glob import escape
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from msgspec import MsgspecError, Raw, Struct
 from msgspec.json import Decoder
+
+from eventstore.uris import reading_uri
 
 ARCHIVE, ENDING = "-archive-", ".jsonl.gz"
 """Behind the log's name, before and behind the archive's number."""
@@ -74,23 +76,28 @@ def pointer(number: int, offset: int) -> str:
     return f'{STUB}"{number:06}@{offset}"}}'
 
 
+def is_stub(column: str) -> str:
+    """SQL: whether what stands in the column is a place in an archive."""
+    return f"(SUBSTR({column}, 1, {len(STUB)}) = '{STUB}')"
+
+
 def state_of(row: str = "") -> str:
     """SQL for an event's payload, wherever it is. `row`: the name of the table in the query, with a dot behind it."""
-    return f"IIF(SUBSTR({row}state, 1, 12) = '{STUB}', archived_state({row}state, {row}rowid), {row}state)"
+    return f"IIF({is_stub(f'{row}state')}, archived_state({row}state, {row}rowid), {row}state)"
 
 
 def command_of(row: str = "") -> str:
     """SQL for an event's command, wherever it is; as `state_of`."""
-    return f"IIF(SUBSTR({row}command, 1, 12) = '{STUB}', archived_command({row}command, {row}rowid), {row}command)"
+    return f"IIF({is_stub(f'{row}command')}, archived_command({row}command, {row}rowid), {row}command)"
 
 
 STATE, COMMAND = state_of(), command_of()
 
 
-def text_of(column: str, row: str = "") -> str:
-    """SQL for a column of the log: for the two that may be in an archive, what is there."""
-    wherever = {"state": state_of, "command": command_of}.get(column)
-    return f"{row}{column}" if wherever is None else wherever(row)
+def columns_of(names: Iterable[str], type: str, row: str = "") -> str:
+    """SQL for these columns of the log; the two with texts, wherever those are, as the `type`. `row` as above."""
+    texts = {"state": state_of(row), "command": command_of(row)}
+    return ", ".join(f"CAST({texts[name]} AS {type})" if name in texts else f"{row}{name}" for name in names)
 
 
 class Archives:
@@ -181,9 +188,9 @@ def teach(connection: sqlite3.Connection, log: Path) -> sqlite3.Connection:
     return connection
 
 
-def path_in(uri: str) -> Path:
-    """The file that a URI as in `eventstore.uris` is for."""
-    return Path(unquote(urlsplit(uri).path))
+def reading(log: Path) -> sqlite3.Connection:
+    """A connection of its own to read the log by, wherever its texts are. Raises sqlite3.Error."""
+    return teach(sqlite3.connect(reading_uri(log), uri=True), log)
 
 
 # SQLite says no more of such a fault than that there was one.

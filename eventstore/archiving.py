@@ -30,19 +30,18 @@ from eventstore.archives import (
     ENDING,
     GZIP,
     KEPT,
-    STUB,
     archive_file,
     archives_beside,
     explained,
+    is_stub,
     member,
     pointer,
-    teach,
+    reading,
     texts_of,
 )
 from eventstore.batches import Statement
 from eventstore.chain import COLUMNS, GENESIS, Row, link
 from eventstore.recorder import TABLE
-from eventstore.uris import reading_uri
 
 PIECE = 10_000
 """Events that are put in order by their streams: whoever reads the log in its order goes back and forth in so many."""
@@ -51,7 +50,7 @@ MEMBER = 1 << 16
 MOST_EVENTS = 100_000
 """Events in one archive, but for a stream that has more."""
 
-_KEYS = f"SELECT rowid FROM {TABLE} WHERE originator_id = ? AND SUBSTR(state, 1, 12) <> '{STUB}'"
+_KEYS = f"SELECT rowid FROM {TABLE} WHERE originator_id = ? AND NOT {is_stub('state')}"
 _ROWS = f"SELECT {', '.join(COLUMNS)}, hash FROM {TABLE} WHERE rowid = ?"
 
 
@@ -117,7 +116,7 @@ def write_archive(path: Path, streams: Sequence[str]) -> tuple[Archived, list[St
     It is read back and held against the log before it gets its name.
     """
     try:
-        with closing(teach(sqlite3.connect(reading_uri(path), uri=True), path)) as log:
+        with closing(reading(path)) as log:
             log.execute("BEGIN")
             return _written(log, path, streams)
     except sqlite3.Error as fault:
@@ -270,5 +269,5 @@ def known(archived: Archived) -> Statement:
 def let_go(stub: Stub) -> Statement:
     """Puts where they are in the place of the texts."""
     statement = f"UPDATE {TABLE} SET state = ?1, command = IIF(command IS NULL, NULL, ?1) "
-    statement += f"WHERE rowid IN (SELECT value FROM JSON_EACH(?2)) AND SUBSTR(state, 1, 12) <> '{STUB}'"
+    statement += f"WHERE rowid IN (SELECT value FROM JSON_EACH(?2)) AND NOT {is_stub('state')}"
     return Statement(statement, (stub.place, json.encode(stub.positions).decode()))

@@ -60,3 +60,20 @@ class Codec:
 
 events = Codec(EVENTS)
 commands = Codec(COMMANDS)
+
+
+class StoredCommand(msgspec.Struct):
+    """A command as it stands beside the first event of its decision: its stored name, and the rest as JSON."""
+
+    name: str
+    body: msgspec.Raw
+
+
+stored_command = msgspec.json.Decoder(StoredCommand).decode
+"""Raises MsgspecError."""
+
+
+def decoded_command(stored: str | bytes) -> Any:
+    """The command, brought to its newest version. Raises UnknownName, Undecodable, MsgspecError."""
+    command = stored_command(stored)
+    return commands.decode(command.name, bytes(command.body))

@@ -11,27 +11,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from msgspec import Raw, Struct
-from msgspec.json import Decoder
-
 from core.identifiers import StreamName
 from core.ports import StoreUnavailable
-from eventstore.archives import COMMAND, STATE, explained
-from eventstore.codec import Undecodable, UnknownName, commands, events
+from eventstore.archives import COMMAND, STATE, explained, reading
+from eventstore.codec import Undecodable, UnknownName, decoded_command, events
 from eventstore.recorder import TABLE
 from eventstore.sealing import Opener
-from eventstore.uris import reading_uri
 
 Group = tuple[Any, tuple[Any, ...]]
 """A command (None where the log has none) and its events."""
-
-
-class _Command(Struct):
-    name: str
-    body: Raw
-
-
-_to_command = Decoder(_Command).decode
 
 
 class Unreadable(Exception):
@@ -40,7 +28,7 @@ class Unreadable(Exception):
 
 def streams(path: Path) -> list[tuple[str, int]]:
     """Every stream with the number of its events, by name."""
-    with closing(sqlite3.connect(reading_uri(path), uri=True)) as connection:
+    with closing(reading(path)) as connection:
         query = f"SELECT originator_id, COUNT(*) FROM {TABLE} GROUP BY originator_id ORDER BY originator_id"
         return connection.execute(query).fetchall()
 
@@ -67,7 +55,7 @@ def decisions(
             if forgotten:
                 command = None
             elif said is not None:
-                command = _decoded(said)
+                command = decoded_command(said)
             recorded.append(events.decode(name, state))
     except (UnknownName, Undecodable) as reason:
         raise Unreadable(f"{StreamName(stream)}@{reached}: {reason}") from reason
@@ -75,8 +63,3 @@ def decisions(
         raise StoreUnavailable(f"the log cannot be read: {explained(fault)}") from fault
     if recorded:
         yield command, tuple(recorded)
-
-
-def _decoded(said: str | bytes) -> Any:
-    command = _to_command(said)
-    return commands.decode(command.name, bytes(command.body))

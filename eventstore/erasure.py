@@ -14,17 +14,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from core.identifiers import StreamName
-from eventstore.archives import COMMAND, STATE, teach
+from eventstore.archives import COMMAND, STATE, reading
 from eventstore.index import as_text
 from eventstore.personal import FORKED, NAMES_BLOBS, OWNERS, SHARED
 from eventstore.recorder import TABLE
 from eventstore.sealing import Vault, has_clear_text
-from eventstore.subjects import PERSON, STREAM, First, is_shared, owner
-from eventstore.uris import reading_uri
+from eventstore.subjects import FIRST, PERSON, STREAM, First, is_shared, owner
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
-_FIRST = f"SELECT topic, {STATE}, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
 _FORKS = f"SELECT originator_id FROM {TABLE} WHERE topic IN (?, ?) AND JSON_EXTRACT({STATE}, '$.source') = ?"
 _ROWS = f"SELECT originator_id, originator_version, topic, {STATE}, {COMMAND} FROM {TABLE} WHERE "
 
@@ -45,7 +43,7 @@ class Remains(Struct, frozen=True):
 
 def remains(path: Path, vault: Vault, subject: str) -> Remains:
     """What there is of the subject in the log at `path` and its keys. Raises sqlite3.Error, Undecodable."""
-    with closing(teach(sqlite3.connect(reading_uri(path), uri=True), path)) as connection:
+    with closing(reading(path)) as connection:
         streams = tuple(sorted(_streams(connection, subject)))
         subjects = {subject, *(STREAM + stream for stream in streams if subject.startswith(STREAM))}
         blobs, in_clear = _looked_through(connection, vault, streams)
@@ -63,7 +61,7 @@ def remains(path: Path, vault: Vault, subject: str) -> Remains:
 def _streams(connection: sqlite3.Connection, subject: str) -> Iterator[str]:
     """The streams that are the subject's own; a fork of one that is nobody's is nobody's too, and says the same."""
     for stream in set(_candidates(connection, subject)):
-        first: First | None = connection.execute(_FIRST, (stream,)).fetchone()
+        first: First | None = connection.execute(FIRST, (stream,)).fetchone()
         whose = STREAM + stream if subject.startswith(STREAM) else subject
         if first is not None and owner(stream, first) == whose and not is_shared(stream):
             yield stream

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from eventstore.archives import STATE, explained, teach, text_of
+from eventstore.archives import STATE, columns_of, explained, teach
 from eventstore.backups import NotKept, Tell
 from eventstore.chain import COLUMNS, Verification
 from eventstore.recorder import IDENTITY, TABLE
@@ -20,9 +20,7 @@ from eventstore.uris import uri
 ROWS = 2_000
 """Rows looked at between two tellings how far it is."""
 
-_ROW = ", ".join(
-    f"CAST({text_of(name)} AS BLOB)" if name in ("state", "command") else name for name in (*COLUMNS, "hash")
-)
+_ROW = columns_of((*COLUMNS, "hash"), "BLOB")
 _MEDIA = re.compile(r'"digest":"([0-9a-f]{64})"')
 _LABELS = re.compile(r"/(?:labels|qr)/([0-9a-f]{64})\.(?:pdf|png)")
 BLOBS_OF = {

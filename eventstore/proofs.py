@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from eventstore import merkle
-from eventstore.archives import COMMAND, STATE, text_of
+from eventstore.archives import COMMAND, STATE, columns_of
 from eventstore.chain import COLUMNS, GENESIS, Row
 from eventstore.checkpoints import Checkpoint
 from eventstore.merkle import TILE
@@ -37,7 +37,7 @@ Select = Callable[[str, tuple[Any, ...]], list[Any]]
 
 _HASHES = f"SELECT hash FROM {TABLE} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
 _EVENT = re.compile(r"(?P<stream>.+)@(?P<version>[0-9]{1,18})|(?P<position>[0-9]{1,18})")
-_COLUMNS = ", ".join(f"CAST({text_of(name)} AS BLOB)" if name in ("state", "command") else name for name in COLUMNS)
+_COLUMNS = columns_of(COLUMNS, "BLOB")
 
 
 ASK = "`callboard verify` tells what was changed"

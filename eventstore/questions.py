@@ -215,12 +215,16 @@ def _stem(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-NAMES = f"""WITH RECURSIVE names (name) AS (
-    SELECT MIN(topic) FROM {TABLE} UNION ALL
-    SELECT (SELECT MIN(topic) FROM {TABLE} WHERE topic > name) FROM names WHERE name IS NOT NULL)
-    SELECT name FROM names WHERE name IS NOT NULL"""
+def distinct(column: str, begin: str = "TRUE", within: str = "TRUE") -> str:
+    """SQL for the values of an indexed column, in order: one step in the index for each, however many rows have it.
+    `begin` is a condition on the first, `within` on all."""
+    following = f"SELECT MIN({column}) FROM {TABLE} WHERE {within} AND"
+    return f"""WITH RECURSIVE names (name) AS (
+        {following} {begin} UNION ALL
+        SELECT ({following} {column} > name) FROM names WHERE name IS NOT NULL)
+        SELECT name FROM names WHERE name IS NOT NULL"""
 
 
 def names_stored(connection: sqlite3.Connection) -> list[str]:
-    """The names of events in the log. One step in the index for each name, however many events have it."""
-    return [name for (name,) in connection.execute(NAMES)]
+    """The names of events in the log."""
+    return [name for (name,) in connection.execute(distinct("topic"))]

@@ -22,8 +22,9 @@ from eventsourcing.sqlite import (
     SQLiteProcessRecorder,
 )
 
-from eventstore.archives import STATE, STUB, Archives, path_in, teach
+from eventstore.archives import STATE, STUB, Archives, is_stub, teach
 from eventstore.chain import COLUMNS, GENESIS, Row, link
+from eventstore.uris import path_in
 
 __all__ = ["IntegrityError", "LogDatastore", "LogRecorder", "PersistenceError", "SQLiteConnection", "SQLiteCursor"]
 
@@ -31,7 +32,7 @@ TABLE = "stored_events"
 IDENTITY = "log_identity"
 
 _SAME = " AND ".join(f"NEW.{name} IS OLD.{name}" for name in (*COLUMNS, "hash") if name not in ("state", "command"))
-_IS_ARCHIVED = f"""{_SAME} AND SUBSTR(NEW.state, 1, 12) = '{STUB}' AND SUBSTR(OLD.state, 1, 12) <> '{STUB}'
+_IS_ARCHIVED = f"""{_SAME} AND {is_stub("NEW.state")} AND NOT {is_stub("OLD.state")}
         AND NEW.command IS IIF(OLD.command IS NULL, NULL, NEW.state)
         AND EXISTS (SELECT 1 FROM archives WHERE name = SUBSTR(NEW.state, 14, INSTR(NEW.state, '@') - 14))"""
 

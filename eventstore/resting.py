@@ -6,10 +6,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from eventstore.archives import STUB
+from eventstore.archives import is_stub, reading
 from eventstore.archiving import NotArchived
+from eventstore.questions import distinct
 from eventstore.recorder import TABLE
-from eventstore.uris import reading_uri
 
 LOOK = 5_000
 """Streams looked at in one go for those at rest."""
@@ -19,7 +19,7 @@ def at_rest(path: Path, category: str, before: int, after: str = "") -> tuple[li
     """Streams of a category whose last event is older than `before` (µs UTC) and still has its text in the log: some of
     those behind `after`, in their order, and where the next begin. Raises NotArchived."""
     try:
-        with closing(sqlite3.connect(reading_uri(path), uri=True)) as connection:
+        with closing(reading(path)) as connection:
             names = _next_streams(connection, category, after)
             return [name for name in names if _rests(connection, name, before)], names[-1] if names else None
     except sqlite3.Error as fault:
@@ -27,16 +27,12 @@ def at_rest(path: Path, category: str, before: int, after: str = "") -> tuple[li
 
 
 def _next_streams(connection: sqlite3.Connection, category: str, after: str) -> list[str]:
-    query = f"""WITH RECURSIVE names (name) AS (
-        SELECT MIN(originator_id) FROM {TABLE} WHERE originator_id > ?1 AND originator_id < ?2 UNION ALL
-        SELECT (SELECT MIN(originator_id) FROM {TABLE} WHERE originator_id > name AND originator_id < ?2)
-        FROM names WHERE name IS NOT NULL)
-        SELECT name FROM names WHERE name IS NOT NULL LIMIT ?3"""
+    query = distinct("originator_id", "originator_id > ?1", "originator_id < ?2") + " LIMIT ?3"
     bounds = max(after, f"{category}-"), f"{category}."  # the character behind the hyphen
     return [name for (name,) in connection.execute(query, (*bounds, LOOK))]
 
 
 def _rests(connection: sqlite3.Connection, stream: str, before: int) -> bool:
-    query = f"SELECT recorded_at, SUBSTR(state, 1, 12) FROM {TABLE} WHERE originator_id = ? "
-    time, begins = connection.execute(query + "ORDER BY originator_version DESC LIMIT 1", (stream,)).fetchone()
-    return bool(time < before and begins != STUB)
+    query = f"SELECT recorded_at, {is_stub('state')} FROM {TABLE} WHERE originator_id = ? "
+    time, is_archived = connection.execute(query + "ORDER BY originator_version DESC LIMIT 1", (stream,)).fetchone()
+    return time < before and not is_archived

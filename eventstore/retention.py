@@ -10,19 +10,13 @@ from pathlib import Path
 from msgspec import MsgspecError, Struct
 
 from core.ports import StoreUnavailable
-from eventstore.archives import STATE, explained, teach
+from eventstore.archives import STATE, explained, reading
 from eventstore.keyring import KeyRing
 from eventstore.personal import FORKED
+from eventstore.questions import distinct
 from eventstore.recorder import TABLE
-from eventstore.subjects import PERSON, STREAM, is_shared, owner
-from eventstore.uris import reading_uri
+from eventstore.subjects import FIRST, PERSON, STREAM, is_shared, owner
 
-_NAMES = """WITH RECURSIVE names (name) AS (
-    SELECT MIN({0}) FROM {1} UNION ALL
-    SELECT (SELECT MIN({0}) FROM {1} WHERE {0} > name) FROM names WHERE name IS NOT NULL)
-    SELECT name FROM names WHERE name IS NOT NULL"""
-"""All values of an indexed column, one step in the index for each."""
-_FIRST = f"SELECT topic, {STATE}, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
 _FORKS = f"SELECT originator_id, JSON_EXTRACT({STATE}, '$.source') FROM {TABLE} WHERE topic IN (?, ?)"
 
 
@@ -57,7 +51,7 @@ def heard_since(path: Path, head: int) -> set[str]:
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection to the log. Raises StoreUnavailable for whatever cannot be read by it."""
     try:
-        with closing(teach(sqlite3.connect(reading_uri(path), uri=True), path)) as log:
+        with closing(reading(path)) as log:
             yield log
     except sqlite3.Error as fault:
         raise StoreUnavailable(f"the log cannot be read: {explained(fault)}") from fault
@@ -66,7 +60,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 def _of_streams(log: sqlite3.Connection) -> Iterator[tuple[str, int]]:
     last = f"SELECT recorded_at FROM {TABLE} WHERE originator_id = ? ORDER BY originator_version DESC LIMIT 1"
     forks = dict(log.execute(_FORKS, FORKED))
-    for (stream,) in log.execute(_NAMES.format("originator_id", TABLE)):
+    for (stream,) in log.execute(distinct("originator_id")):
         (time,) = log.execute(last, (stream,)).fetchone()
         for subject in _subjects(log, stream, forks):
             yield subject, time
@@ -74,14 +68,14 @@ def _of_streams(log: sqlite3.Connection) -> Iterator[tuple[str, int]]:
 
 def _of_people(log: sqlite3.Connection) -> Iterator[tuple[str, int]]:
     last = f"SELECT recorded_at FROM {TABLE} WHERE principal = ? ORDER BY rowid DESC LIMIT 1"
-    for (principal,) in log.execute(_NAMES.format("principal", TABLE)):
+    for (principal,) in log.execute(distinct("principal")):
         yield PERSON + principal, log.execute(last, (principal,)).fetchone()[0]
 
 
 def _subjects(log: sqlite3.Connection, stream: str, forks: Mapping[str, str]) -> Iterator[str]:
     """Who is heard of where something is recorded in the stream: its owner; where that is nobody, the stream, and the
     ones it was forked from. In a stream of many, that stream: the people are heard of by their names."""
-    first = None if is_shared(stream) else log.execute(_FIRST, (stream,)).fetchone()
+    first = None if is_shared(stream) else log.execute(FIRST, (stream,)).fetchone()
     subject = STREAM + stream
     with suppress(MsgspecError):  # somebody changed it: nobody is forgotten for that
         subject = subject if first is None else owner(stream, first)

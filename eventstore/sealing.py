@@ -18,11 +18,11 @@ from typing import Protocol, TypeVar
 
 import trio
 from cryptography.exceptions import InvalidTag
-from msgspec import DecodeError, Raw, Struct, json
+from msgspec import DecodeError, Struct, json
 
 from core.ports import StoreUnavailable
 from eventstore.ciphers import EMPTY, Cipher, place_of
-from eventstore.codec import Undecodable
+from eventstore.codec import Undecodable, stored_command
 from eventstore.fields import Change, Tree, changed, tree_of
 from eventstore.keyring import DERIVED, KeyRing
 from eventstore.personal import PERSONAL_COMMANDS, PERSONAL_EVENTS
@@ -51,13 +51,7 @@ class _Sealed(Struct, forbid_unknown_fields=True, rename={"kind": "is"}):
     kind: str
 
 
-class _Command(Struct):
-    name: str
-    body: Raw
-
-
 _to_sealed = json.Decoder(_Sealed).decode
-_to_command = json.Decoder(_Command).decode
 
 
 class Opener(Protocol):
@@ -125,7 +119,7 @@ class Vault:
     def command(self, stream: str, version: int, command: str | None) -> str | bytes | None:
         if command is None or _MARK not in command:
             return command
-        said = _to_command(command)
+        said = stored_command(command)
         tree = _COMMAND_TREES.get(said.name, {})
         body = changed(bytes(said.body), tree, partial(self._opened, place_of(stream, version, said.name, "command")))
         return _as_command(said.name, body)
@@ -266,7 +260,7 @@ def has_clear_text(name: str, state: str, command: str | None) -> bool:
 
     changed(state, _EVENT_TREES.get(name, {}), look)
     if command is not None:
-        said = _to_command(command)
+        said = stored_command(command)
         changed(bytes(said.body), _COMMAND_TREES.get(said.name, {}), look)
     return bool(found)
 
@@ -282,7 +276,7 @@ def _sealing(cipher: Cipher, place: str) -> Change:
 
 
 def _sealed_command(cipher: Cipher, row: tuple[str, int, str], command: bytes) -> bytes:
-    said = _to_command(command)
+    said = stored_command(command)
     tree = _COMMAND_TREES.get(said.name)
     if tree is None:
         return command

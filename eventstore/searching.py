@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from eventstore.archives import text_of
+from eventstore.archives import columns_of
 from eventstore.chain import COLUMNS
 from eventstore.index_reading import ByIndex, stretches, tags_asked, times
 from eventstore.questions import ByPosition, Filters, Select, Source, Span, conditions, sources
@@ -31,10 +31,7 @@ SLICE = 250_000
 WHILE = 0.02
 """Seconds after which a page begins with no further part of the log."""
 
-_ROW = ", ".join(
-    f"CAST({text_of(name, 'e.')} AS TEXT)" if name in ("state", "command") else f"e.{name}" for name in COLUMNS
-)
-ROW = f"{_ROW}, LOWER(HEX(e.hash))"
+ROW = f"{columns_of(COLUMNS, 'TEXT', 'e.')}, LOWER(HEX(e.hash))"
 
 
 class Found(Struct, frozen=True):

@@ -12,7 +12,7 @@ import trio
 from core.identifiers import StreamName
 from core.messages import Decision, Recorded, Stamp
 from core.ports import StoreUnavailable
-from eventstore.archives import STATE, explained, text_of
+from eventstore.archives import STATE, columns_of, explained
 from eventstore.batches import Statement, Work
 from eventstore.chain import COLUMNS, Row
 from eventstore.codec import Undecodable, UnknownName, events
@@ -22,7 +22,7 @@ from eventstore.recorder import TABLE, LogDatastore, PersistenceError
 from eventstore.rows import to_rows
 from eventstore.sealed_rows import SealedRows
 from eventstore.sealing import Opener, Vault
-from eventstore.subjects import First
+from eventstore.subjects import FIRST, First
 from eventstore.subscription import LogSubscription, Tail
 from eventstore.waiting import Append, Job, WriterStatistics
 from eventstore.writer import Writer
@@ -38,9 +38,7 @@ _RECORD = (
     f"rowid, originator_id, originator_version, topic, {STATE}, correlation_id, recorded_at, command_id, causation_id, "
     "principal, origin"
 )
-_ROW = ", ".join(
-    f"CAST({text_of(name)} AS BLOB)" if name in ("state", "command") else name for name in (*COLUMNS, "hash")
-)
+_ROW = columns_of((*COLUMNS, "hash"), "BLOB")
 
 
 class SQLiteStore:
@@ -205,8 +203,7 @@ class SQLiteStore:
         return [decode(name, state) for name, state in rows]
 
     async def _read_first(self, stream: str) -> First | None:
-        query = f"SELECT topic, {STATE}, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
-        rows = await self._read(self._select, query, (stream,))
+        rows = await self._read(self._select, FIRST, (stream,))
         return rows[0] if rows else None
 
     def _select_commands(self, stream: StreamName) -> dict[int, Any]:

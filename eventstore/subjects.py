@@ -9,7 +9,9 @@ import msgspec
 
 from core.identifiers import MalformedStreamName, StreamName
 from core.messages import Stamp
+from eventstore.archives import STATE
 from eventstore.personal import NOBODY, OWNERS, SHARED
+from eventstore.recorder import TABLE
 
 PERSON, STREAM = "person:", "stream:"
 """What a subject's text begins with: a person's id and a stream's name may be the same, and are two subjects."""
@@ -18,6 +20,8 @@ MOST_STREAMS = 20_000
 
 First = tuple[str, str, str]
 """Of a stream's first event: the stored name, the payload, the principal."""
+FIRST = f"SELECT topic, {STATE}, principal FROM {TABLE} WHERE originator_id = ? AND originator_version = 1"
+"""Asks for it, by a connection that knows of archives."""
 
 
 def subject_named(text: str) -> str:

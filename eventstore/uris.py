@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 
 def uri(path: Path, mode: str) -> str:
@@ -14,6 +15,11 @@ def uri(path: Path, mode: str) -> str:
 def reading_uri(path: Path) -> str:
     """For a reader SQLite puts an index beside the file; where it may not, it must be told that nobody writes to it."""
     return uri(path, "ro") if is_folder_writable(path) or has_tail(path) else f"{uri(path, 'ro')}&immutable=1"
+
+
+def path_in(uri: str) -> Path:
+    """The file that such a URI is for."""
+    return Path(unquote(urlsplit(uri).path))
 
 
 def is_folder_writable(path: Path) -> bool:
