@@ -34,6 +34,7 @@ from tests.adapters.whole import Whole, serving
 LARGE = "x" * 9_000_000
 """More than any kernel takes of one connection: of such a frame a part waits."""
 INTERVAL = 0.05
+LOOKS = list[bool]()
 SECRET = "an-example-of-a-signing-key-with-enough-bytes"
 
 
@@ -121,9 +122,26 @@ async def notes(store: SQLiteStore) -> list[Recorded]:
     return [record for record in await store.read_all() if isinstance(record.event, Noted)]
 
 
+@pytest.fixture(autouse=True)
+def looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes down of each look that servers in this process have, whether it found nothing new."""
+    LOOKS.clear()
+    note = lookout.Lookout.note
+
+    async def look(self: lookout.Lookout) -> None:
+        before = self._part, self._notes
+        await note(self)
+        LOOKS.append((self._part, self._notes) == before)
+
+    monkeypatch.setattr(lookout.Lookout, "note", look)
+
+
 async def rest() -> None:
-    """Until some looks found nothing new."""
-    await trio.sleep(INTERVAL * 4)
+    """Until some looks in a row found nothing new."""
+    began = len(LOOKS)
+    with trio.fail_after(10):
+        while LOOKS[began:][-3:] != [True] * 3:  # noqa: ASYNC110  # the server says it to nobody
+            await trio.sleep(INTERVAL)
 
 
 # --- what clients had, and what is told ------------------------------------------------------------------------
@@ -303,7 +321,8 @@ async def test_without_an_interval_there_are_no_notes(tmp_path: Path) -> None:
     async with noting(path, CALLBOARD_SEEN_INTERVAL="0") as server:
         id = await server.opened()
         async with reading(port_of(server), id):
-            await rest()
+            await trio.sleep(INTERVAL * 4)
+    assert LOOKS == []
     async with looking(path) as store:
         assert await notes(store) == []
 
