@@ -1,22 +1,24 @@
 """One question to a process of its own, which answers in messages and comes last on the machine (adapters.priority).
 
-The process is a module that is run with its niceness as the one argument. It reads the question to its end, writes each
-message behind its length, and ends when nobody reads that any more.
+The process is a module that is run, and calls `answer`. So what it does shares no interpreter lock with an event loop.
+It ends when nobody reads what it says any more.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
 import trio
 
 from adapters import priority
-from eventstore.scribe import Unframer
+from eventstore.scribe import Unframer, framed
 
 AT_ONCE = 256 * 1024
 """Bytes read from the process at one time."""
@@ -85,3 +87,25 @@ async def _say(pipe: trio.abc.SendStream, question: bytes) -> None:
     with suppress(trio.BrokenResourceError):  # that it is lost is seen where its answer is read
         await pipe.send_all(question)
         await pipe.aclose()
+
+
+# --- in the process ---------------------------------------------------------------------------------------------
+
+Tell = Callable[[bytes], None]
+"""Says a message, at once. Raises BrokenPipeError."""
+
+
+def answer(answering: Callable[[bytes, Tell], None]) -> None:
+    """Answer the one question, from standard input to standard output; the argument is this process's niceness."""
+    priority.come_last(int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked says when it is over
+    question, out = sys.stdin.buffer.read(), sys.stdout.buffer
+
+    def tell(message: bytes) -> None:
+        out.write(framed(message))
+        out.flush()
+
+    try:
+        answering(question, tell)
+    except BrokenPipeError:
+        os._exit(1)  # nobody listens; nor is there anybody to flush for

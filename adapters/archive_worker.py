@@ -1,18 +1,17 @@
-"""An archive written by a process of its own: asked by JSON on standard input, answered by JSON on standard output."""
+"""The process that writes an archive (adapters/apart.py): it reads and compresses for seconds."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from msgspec import Struct, json
+from msgspec import Struct, msgpack
 
-from adapters import priority
+from adapters import apart
 from eventstore.archived import left_over
 from eventstore.archiving import Altered, Archived, NotArchived, Stub, write_archive
 
 
-class Asked(Struct, frozen=True):
+class Question(Struct, frozen=True):
     """Streams to archive as far as there is room, and the log they are in. Without any: what was left to do the last
     time."""
 
@@ -20,7 +19,7 @@ class Asked(Struct, frozen=True):
     streams: list[str]
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, tag=True):
     """The archive, if there is one, and what may leave the log for it. `taken` of the streams asked for were seen to,
     the first ones; `skipped` says of which of them it cannot be done, and why."""
 
@@ -30,17 +29,23 @@ class Told(Struct, frozen=True):
     skipped: list[str] = []
 
 
-def main() -> int:
-    """Status 1 where it was not archived; why is said instead of the answer."""
-    priority.come_last(priority.NICENESS)
-    asked = json.decode(sys.stdin.buffer.read(), type=Asked)
+class Failed(Struct, frozen=True, tag=True):
+    reason: str
+
+
+Message = Told | Failed
+"""There is one."""
+
+
+def answer(question: bytes, tell: apart.Tell) -> None:
+    """Write the archive, and say so."""
+    asked = msgpack.decode(question, type=Question)
+    message: Message
     try:
-        told = _told(Path(asked.log), asked.streams)
+        message = _told(Path(asked.log), asked.streams)
     except (NotArchived, OSError) as fault:
-        sys.stdout.write(f"it was not archived: {fault}")
-        return 1
-    sys.stdout.buffer.write(json.encode(told))
-    return 0
+        message = Failed(f"it was not archived: {fault}")
+    tell(msgpack.encode(message))
 
 
 def _told(log: Path, streams: list[str]) -> Told:
@@ -60,4 +65,4 @@ def _told(log: Path, streams: list[str]) -> Told:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    apart.answer(answer)

@@ -6,9 +6,6 @@ moment; where another process is the writer it can only read, and says so.
 
 from __future__ import annotations
 
-import getpass
-import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,11 +16,11 @@ import msgspec
 from msgspec import Struct, structs
 
 from adapters import bootstrap
-from adapters.auditing import access, as_object, stream_at
+from adapters.auditing import access, as_object
+from adapters.deeds import record_in, stamp_here
 from adapters.encryption import key_file_named
 from adapters.setting_values import StoreAddress
-from core.audit import NoteAccess, audit, decide
-from core.messages import Decision, Stamp
+from core.audit import NoteAccess
 from core.ports import StoreUnavailable
 from eventstore.audit import AuditLog, Filters, TooBroad
 from eventstore.cursors import BadCursor
@@ -31,8 +28,6 @@ from eventstore.index import Index
 
 PATIENCE = 30.0
 """Seconds a server may take."""
-ORIGIN = "cli"
-"""The connection that an access by the command line is recorded with."""
 
 Tell = Callable[[int, int], None]
 
@@ -89,12 +84,7 @@ async def recorded(address: StoreAddress, note: NoteAccess, warn: Callable[[str]
 async def record(address: StoreAddress, note: NoteAccess) -> str:
     """Make it durable that somebody at this machine is about to be told. Returns the event. Raises StoreUnavailable."""
     async with bootstrap.open_store(address, key_file_named(), apart=False) as store:
-        now = time.time_ns() // 1000
-        stamp = Stamp(str(uuid.uuid4()), now, principal=getpass.getuser(), origin=ORIGIN)
-        told = await store.read_events(stream_at(now))
-        events = decide(audit.fold(audit.initial, told), note)
-        await store.append(stream_at(now), [Decision(stamp, note, events)], expected_version=len(told))
-        return f"{stream_at(now)}@{len(told) + len(events)}"
+        return await record_in(store, stamp_here(), note)
 
 
 @asynccontextmanager

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +15,8 @@ from adapters.setting_values import StoreAddress, Unusable
 from core.identifiers import Category
 
 if TYPE_CHECKING:
-    from adapters.archiving import Archiver, Record
-    from core.ports import EventStore
+    from adapters.archiving import Archiver
+    from core.audit import Command
 
 OlderThan = Annotated[float, typer.Option(help="Days since the last event; 0: however new", min=0.0, metavar="DAYS")]
 Only = Annotated[
@@ -57,6 +55,7 @@ async def _archive(path: Path, before: int, categories: tuple[Category, ...]) ->
     """How many archives were made."""
     from adapters import bootstrap, encryption  # so that other commands start quickly
     from adapters.archiving import Archiver
+    from adapters.deeds import record_in, stamp_here
     from eventstore.locking import ServedElsewhere
     from eventstore.sqlite import SQLiteStore
 
@@ -64,8 +63,11 @@ async def _archive(path: Path, before: int, categories: tuple[Category, ...]) ->
         async with bootstrap.open_store(StoreAddress(path), encryption.key_file_named(), apart=False) as opened:
             if not isinstance(opened, SQLiteStore):
                 raise Unusable("a log in memory has no archives; name one with --store sqlite:///PATH")
-            archiver = Archiver(opened, path, bootstrap.DECIDERS, _recorded_in(opened))
-            return await _do(archiver, before, categories)
+
+            async def record(command: Command) -> None:
+                await record_in(opened, stamp_here(), command)
+
+            return await _do(Archiver(opened, path, bootstrap.DECIDERS, record), before, categories)
     except ServedElsewhere:
         remedy = "it archives by itself with CALLBOARD_ARCHIVE_AFTER; or stop it first"
         raise Unusable(f"a server holds {path}; {remedy}") from None
@@ -73,12 +75,11 @@ async def _archive(path: Path, before: int, categories: tuple[Category, ...]) ->
 
 async def _tell(store: StoreAddress, path: Path, before: int, categories: tuple[Category, ...]) -> None:
     from adapters import bootstrap
-    from adapters.archiving import Archiver, nothing_on_record
+    from adapters.archiving import ended
 
     count = 0
     async with bootstrap.open_history(store) as opened:
-        archiver = Archiver(opened, path, bootstrap.DECIDERS, nothing_on_record)
-        async for streams in archiver.ended(before, categories):
+        async for streams in ended(opened, path, bootstrap.DECIDERS, before, categories):
             for stream in streams:
                 out.print(str(stream), markup=False)
             count += len(streams)
@@ -95,23 +96,6 @@ async def _do(archiver: Archiver, before: int, categories: tuple[Category, ...])
     if not count:
         out.print("No stream has ended that long ago and is not archived yet")
     return count
-
-
-def _recorded_in(store: EventStore) -> Record:
-    """By nobody but us, where no server runs."""
-    from adapters.audit_desk import ORIGIN
-    from adapters.auditing import stream_at
-    from core.audit import RecordArchive, StreamsArchived
-    from core.messages import Decision, Stamp
-
-    async def record(command: RecordArchive) -> None:
-        stamp = Stamp(str(uuid.uuid4()), time.time_ns() // 1000, principal=getpass.getuser(), origin=ORIGIN)
-        stream = stream_at(stamp.time)
-        version = len(await store.read_events(stream))
-        event = StreamsArchived(command.archive, command.sha256, command.bytes, command.events, command.streams)
-        await store.append(stream, [Decision(stamp, command, (event,))], expected_version=version)
-
-    return record
 
 
 def _compact(path: Path) -> None:

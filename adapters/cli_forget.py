@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
-import time
-import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -65,8 +63,7 @@ def _count(number: int, what: str) -> str:
 
 async def _in_file(store: StoreAddress, subject: str) -> Forgotten:
     from adapters import bootstrap, encryption, forgetting  # so that other commands start quickly
-    from adapters.audit_desk import ORIGIN
-    from core.messages import Stamp
+    from adapters.deeds import record_in, stamp_here
     from eventstore.locking import ServedElsewhere
 
     if store.path is None or not store.path.exists():
@@ -74,11 +71,10 @@ async def _in_file(store: StoreAddress, subject: str) -> Forgotten:
     key_file = encryption.key_file_named()
     if key_file is None and not encryption.has_keys(store.path):
         raise Unusable(forgetting.NOT_SEALED)
-    stamp = Stamp(str(uuid.uuid4()), time.time_ns() // 1000, principal=getpass.getuser(), origin=ORIGIN)
     try:
         async with bootstrap.open_store(store, key_file) as opened:
             work = forgetting.Forgetting(opened, store.path, bootstrap.blob_store(store))
-            return await work.forget(subject, forgetting.recorded_in(opened, stamp), forgetting.nothing_in_memory)
+            return await work.forget(subject, partial(record_in, opened, stamp_here()), forgetting.nothing_in_memory)
     except ServedElsewhere:
         raise Unusable(f"a server holds {store.path}; forget through it, with --server URL") from None
 

@@ -17,12 +17,10 @@ import trio
 from msgspec import Struct
 
 from actors.system import System
-from adapters.auditing import stream_at
-from adapters.web.answers import accepted
-from core.audit import RecordForgetting, SubjectForgotten
+from adapters.deeds import Record
+from core.audit import RecordForgetting
 from core.identifiers import StreamName
-from core.messages import Decision, Stamp
-from core.ports import EventStore, StoreUnavailable
+from core.ports import StoreUnavailable
 from eventstore.archives import explained
 from eventstore.codec import Undecodable
 from eventstore.erasure import Remains, remains
@@ -63,7 +61,6 @@ class Forgotten(Struct, frozen=True):
     in_clear: int
 
 
-Record = Callable[[RecordForgetting], Awaitable[None]]
 StartOver = Callable[[Collection[StreamName]], Awaitable[None]]
 
 
@@ -163,27 +160,6 @@ async def _looked_for(path: Path, vault: Vault, subject: str) -> Remains:
         return await trio.to_thread.run_sync(remains, path, vault, subject)
     except (sqlite3.Error, Undecodable) as fault:
         raise StoreUnavailable(f"the log cannot be read: {explained(fault)}") from fault
-
-
-def recorded_by(system: System, stamp: Stamp) -> Record:
-    """By the actor of the day, in a server. Raises Problem."""
-
-    async def record(command: RecordForgetting) -> None:
-        accepted(await system.ask(stream_at(stamp.time), command, stamp))
-
-    return record
-
-
-def recorded_in(store: EventStore, stamp: Stamp) -> Record:
-    """By nobody but us, where no server runs."""
-
-    async def record(command: RecordForgetting) -> None:
-        stream = stream_at(stamp.time)
-        recorded = await store.read_events(stream)
-        event = SubjectForgotten(command.subject, command.key_ids, command.streams, command.blobs)
-        await store.append(stream, [Decision(stamp, command, (event,))], expected_version=len(recorded))
-
-    return record
 
 
 def in_memory(system: System, *shown: Callable[[Collection[StreamName]], None]) -> StartOver:

@@ -16,10 +16,9 @@ from msgspec import Struct
 
 from actors.system import System
 from adapters.archiving import DAY, Archiver
-from adapters.auditing import stream_at
-from adapters.forgetting import Forget, recorded_by
-from adapters.web.answers import accepted
-from core.audit import RecordArchive
+from adapters.deeds import record_by
+from adapters.forgetting import Forget
+from core.audit import Command
 from core.decider import AnyDecider
 from core.identifiers import Category
 from eventstore.retention import heard_since, silent_since
@@ -82,13 +81,11 @@ class Keeper:
         for start in range(0, len(silent.subjects), AT_ONCE):
             heard = await trio.to_thread.run_sync(heard_since, self._path, silent.head)
             some = [subject for subject in silent.subjects[start : start + AT_ONCE] if subject not in heard]
-            recorded = recorded_by(self._system, self._system.stamp(principal=PRINCIPAL))
-            for done in await self._forget_subjects(some, recorded):
+            for done in await self._forget_subjects(some, self._record):
                 log.info("forgotten", keys=done.keys, streams=done.streams, blobs=done.blobs)
 
-    async def _record(self, command: RecordArchive) -> None:
-        stamp = self._system.stamp(principal=PRINCIPAL)
-        accepted(await self._system.ask(stream_at(stamp.time), command, stamp))
+    async def _record(self, command: Command) -> None:
+        await record_by(self._system, self._system.stamp(principal=PRINCIPAL), command)
 
 
 @asynccontextmanager

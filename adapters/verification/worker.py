@@ -1,29 +1,23 @@
-"""The process that verifies a log for a server: it shares no interpreter lock with an event loop, and comes last.
-
-Its input is a Question as MessagePack; its output is framed messages: how far it is, then the verdict. It needs no key,
-as the chain is over what is stored, and it ends when nobody reads its output any more.
+"""The process that verifies a log for a server (adapters/apart.py): it is asked a Question, and says how far it is,
+then the verdict. It needs no key, as the chain is over what is stored.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import trio
 from msgspec import msgpack
 
+from adapters import apart
 from adapters.bootstrap import open_history
-from adapters.priority import come_last
 from adapters.setting_values import StoreAddress
 from adapters.verification.findings import ALTERED_CHECKPOINTS, Findings, copied, distinct, trouble_of_archives
 from adapters.verification.messages import Fails, Holds, Message, Progress, Question
 from core.ports import StoreUnavailable
 from eventstore.checkpoints import MalformedCheckpoint
 from eventstore.proofs import checkpoints
-from eventstore.scribe import framed
 from eventstore.sqlite import BEFORE_ALL, SQLiteStore
 
 PAGE = 2000
@@ -34,20 +28,9 @@ TELLING = 0.1
 _encode = msgpack.Encoder().encode
 
 
-def main() -> None:
-    """Answer the one question; the argument is this process's niceness."""
-    come_last(int(sys.argv[1]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked says when it is over
-    question, out = msgpack.decode(sys.stdin.buffer.read(), type=Question), sys.stdout.buffer
-
-    def tell(message: Message) -> None:
-        out.write(framed(_encode(message)))
-        out.flush()
-
-    try:
-        trio.run(verify, question, tell)
-    except BrokenPipeError:
-        os._exit(1)  # nobody listens; nor is there anybody to flush for
+def answer(question: bytes, tell: apart.Tell) -> None:
+    """Say all messages, each as soon as it is there."""
+    trio.run(verify, msgpack.decode(question, type=Question), lambda message: tell(_encode(message)))
 
 
 async def verify(question: Question, tell: Callable[[Message], None]) -> None:
@@ -92,4 +75,4 @@ async def _verdict(store: SQLiteStore, findings: Findings, path: Path) -> Holds 
 
 
 if __name__ == "__main__":
-    main()
+    apart.answer(answer)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.forgetting import Forget, Forgotten, NotSealed, recorded_by
+from adapters.deeds import record_by
+from adapters.forgetting import Forget, Forgotten, NotSealed
 from adapters.web.answers import Problem, answer
 from adapters.web.auth import Role, current_visitor, require
 from adapters.web.correlation import current_correlation
@@ -24,7 +27,7 @@ def forgetting_blueprint(system: System, forget: Forget) -> Blueprint:
         require(Role.OPERATOR)
         stamp = system.stamp(principal=current_visitor().principal, correlation_id=current_correlation())
         try:
-            return answer((await forget([subject], recorded_by(system, stamp)))[0])
+            return answer((await forget([subject], partial(record_by, system, stamp)))[0])
         except NotSealed as refusal:
             raise Problem(409, str(refusal)) from None
 

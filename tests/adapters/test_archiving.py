@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import trio
 from msgspec import json
 
 from adapters import cli
-from adapters.forgetting import Forgetting, nothing_in_memory, recorded_in
+from adapters.deeds import record_in
+from adapters.forgetting import Forgetting, nothing_in_memory
 from adapters.gateways.blobs import blobs_beside
 from adapters.retention import PRINCIPAL
 from core.audit import StreamsArchived
@@ -260,7 +262,7 @@ async def test_what_is_sealed_is_sealed_in_the_archive_and_gone_with_its_key(run
     assert in_archives(path)
     assert SECRET.encode() not in in_archives(path)
     async with open_sqlite(path, master=read_master_key(key)) as store:
-        record = recorded_in(store, Stamp("c", 1))
+        record = partial(record_in, store, Stamp("c", 1))
         stream = StreamName.of(Category.CONVERSATION, id)
         done = await Forgetting(store, path, blobs_beside(path)).forget(stream, record, nothing_in_memory)
         assert done.keys == 1

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 import jwt
@@ -16,11 +17,12 @@ from msgspec.structs import replace
 from adapters import cli
 from adapters.bootstrap import open_store
 from adapters.config import BadSetting, from_environment
-from adapters.forgetting import Forgetting, Forgotten, nothing_in_memory, recorded_in
+from adapters.deeds import record_in
+from adapters.forgetting import Forgetting, Forgotten, nothing_in_memory
 from adapters.forking import fork
 from adapters.gateways.blobs import blobs_beside
 from adapters.setting_values import StoreAddress
-from core.audit import RecordForgetting, SubjectForgotten
+from core.audit import Command, SubjectForgotten
 from core.conversation import ConversationOpened, OpenConversation
 from core.identifiers import Category, StreamName
 from core.messages import Decision, Stamp
@@ -181,7 +183,7 @@ def said(name: str) -> StreamName:
     return StreamName.of(Category.SESSION, name)
 
 
-async def nothing_recorded(command: RecordForgetting) -> None:
+async def nothing_recorded(command: Command) -> None:
     raise StoreUnavailable("the log is full")
 
 
@@ -191,7 +193,7 @@ async def test_a_subjects_blobs_go_unless_somebody_elses_events_name_them_too(tm
     async with open_sqlite(path, master=MASTER) as store:
         await store.append(said("1"), [heard("ann", own, shared)], expected_version=0)
         await store.append(said("2"), [heard("bob", shared)], expected_version=0)
-        record = recorded_in(store, Stamp("c", 1))
+        record = partial(record_in, store, Stamp("c", 1))
         done = await Forgetting(store, path, blobs).forget("ann", record, nothing_in_memory)
         assert done == Forgotten("person:ann", keys=1, streams=1, blobs=1, in_clear=0)
         assert (await blobs.get(own), await blobs.get(shared)) == (None, b"shared")
@@ -208,7 +210,7 @@ async def test_a_forgetting_that_was_cut_short_is_finished_by_doing_it_again(tmp
 
     async with open_sqlite(path, master=MASTER) as store:
         await store.append(said("1"), [heard("ann", own)], expected_version=0)
-        record, work = recorded_in(store, Stamp("c", 1)), Forgetting(store, path, blobs)
+        record, work = partial(record_in, store, Stamp("c", 1)), Forgetting(store, path, blobs)
         with pytest.raises(StoreUnavailable):
             await work.forget("ann", nothing_recorded, nothing_in_memory)
         assert (await store.read_events(said("1")))[0].user_info == {"name": SECRET}, "not on record, so not done"
@@ -232,9 +234,9 @@ async def test_a_caller_that_hangs_up_midway_does_not_cut_a_forgetting_short(tmp
         await Index(path, store.opener).level()
         with trio.CancelScope() as call:
 
-            async def hanging_up(command: RecordForgetting) -> None:
+            async def hanging_up(command: Command) -> None:
                 call.cancel()
-                await recorded_in(store, Stamp("c", 1))(command)
+                await record_in(store, Stamp("c", 1), command)
 
             async def start_over(streams: Collection[StreamName]) -> None:
                 started_over.append(streams)
@@ -250,7 +252,7 @@ async def test_starts_after_a_forgetting_have_the_boards_checkpoint(tmp_path: Pa
     path = tmp_path / "log.db"
     async with open_sqlite(path, master=MASTER) as store:
         await store.append(said("1"), [heard("ann")], expected_version=0)
-        record = recorded_in(store, Stamp("c", 1))
+        record = partial(record_in, store, Stamp("c", 1))
 
         async def start_over(streams: Collection[StreamName]) -> None:
             await store.save_checkpoint("board", 1, SECRET.encode())
@@ -287,7 +289,7 @@ async def test_a_keys_file_from_before_a_forgetting_brings_nothing_back(tmp_path
     async with open_sqlite(path, master=MASTER) as store:
         await store.append(said("1"), [heard("ann")], expected_version=0)
         kept = keys_file(path).read_bytes()
-        record = recorded_in(store, Stamp("c", 1))
+        record = partial(record_in, store, Stamp("c", 1))
         await Forgetting(store, path, blobs_beside(path)).forget("ann", record, nothing_in_memory)
     keys_file(path).write_bytes(kept)
     async with open_sqlite(path, master=MASTER) as store:
@@ -299,7 +301,7 @@ async def test_what_was_recorded_in_clear_is_said_to_stay(tmp_path: Path) -> Non
     async with open_sqlite(path) as store:
         await store.append(said("1"), [heard("ann")], expected_version=0)
     async with open_sqlite(path, master=MASTER) as store:
-        record = recorded_in(store, Stamp("c", 1))
+        record = partial(record_in, store, Stamp("c", 1))
         done = await Forgetting(store, path, blobs_beside(path)).forget("ann", record, nothing_in_memory)
     assert (done.keys, done.in_clear) == (0, 1)
 
@@ -319,7 +321,7 @@ async def test_forks_of_what_is_forgotten_and_their_forks_are_forgotten_with_it(
             await store.append(name, [decision], expected_version=0)
         await fork(store, names[0], names[1], stamp)
         await fork(store, names[1], names[2], stamp, at=1)
-        record = recorded_in(store, stamp)
+        record = partial(record_in, store, stamp)
         done = await Forgetting(store, path, blobs_beside(path)).forget(named, record, nothing_in_memory)
         assert (done.keys, done.streams) == (keys, 3)
         topics = [(await store.read_events(name))[0].topic for name in names]
@@ -333,9 +335,9 @@ async def test_what_is_forked_while_it_is_forgotten_is_forgotten_too(tmp_path: P
         opened = ConversationOpened("tutor", "voice", SECRET, None, "api")
         decision = Decision(stamp, OpenConversation("tutor", "voice", SECRET, None, "api"), (opened,))
         await store.append(one, [decision], expected_version=0)
-        record = recorded_in(store, stamp)
+        record = partial(record_in, store, stamp)
 
-        async def late(command: RecordForgetting) -> None:
+        async def late(command: Command) -> None:
             if not await store.read_stream(other):
                 await fork(store, one, other, stamp)
             await record(command)
