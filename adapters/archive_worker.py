@@ -9,6 +9,7 @@ from msgspec import Struct, msgpack
 from adapters import apart
 from eventstore.archived import left_over
 from eventstore.archiving import Altered, Archived, NotArchived, Stub, write_archive
+from eventstore.turns import take_turns
 
 
 class Question(Struct, frozen=True):
@@ -40,6 +41,7 @@ Message = Told | Failed
 def answer(question: bytes, tell: apart.Tell) -> None:
     """Write the archive, and say so."""
     asked = msgpack.decode(question, type=Question)
+    take_turns(Path(asked.log))
     message: Message
     try:
         message = _told(Path(asked.log), asked.streams)

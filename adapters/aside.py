@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from actors.system import System, SystemSettings
-from adapters.bootstrap import actors_over, blob_store, language_model, open_store, open_transcriber, performers
+from adapters.bootstrap import actors_over, language_model, open_transcriber, performers
 from adapters.config import Settings
 from adapters.encryption import key_file_named
+from adapters.opening import blob_store, open_store
 from adapters.setting_values import StoreAddress
 
 ASKED_ALONE = SystemSettings(resumes=False)

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 from msgspec import Struct, structs
 
-from adapters import bootstrap
+from adapters import opening
 from adapters.auditing import access, as_object
 from adapters.deeds import record_in, stamp_here
 from adapters.encryption import key_file_named
@@ -83,14 +83,14 @@ async def recorded(address: StoreAddress, note: NoteAccess, warn: Callable[[str]
 
 async def record(address: StoreAddress, note: NoteAccess) -> str:
     """Make it durable that somebody at this machine is about to be told. Returns the event. Raises StoreUnavailable."""
-    async with bootstrap.open_store(address, key_file_named(), apart=False) as store:
+    async with opening.open_store(address, key_file_named(), apart=False) as store:
         return await record_in(store, stamp_here(), note)
 
 
 @asynccontextmanager
 async def at_file(address: StoreAddress, warn: Callable[[str], None], tell: Tell) -> AsyncIterator[Desk]:
     """The desk at a log's file, its index level where it may be written; `tell` hears how far that is."""
-    async with bootstrap.open_history(address) as store:
+    async with opening.open_history(address) as store:
         path = address.path or Path()  # a log in memory was refused
         with suppress(StoreUnavailable):  # an index is for speed
             await Index(path, store.opener).level(tell)

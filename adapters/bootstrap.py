@@ -1,4 +1,4 @@
-"""The composition root: the one module that names concrete parts and puts them together."""
+"""The composition root of a server: it names concrete parts and puts them together. Of a log: adapters/opening.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import random
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from uuid import uuid4
 
 import structlog
 import trio
@@ -22,10 +20,9 @@ from adapters.channel_mirror import keep_mirrored
 from adapters.checkpoints import checkpoints_kept
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.config import BadSetting, CarrierKind, ForecastSource, Settings, TranscriberKind
-from adapters.encryption import key_file_named, master_key
 from adapters.entrance import entrance, revealed, tls_of, warn_of_clear_text
 from adapters.gateways.assistant import assistant_performers
-from adapters.gateways.blobs import FileBlobs, MemoryBlobs, blobs_beside
+from adapters.gateways.blobs import FileBlobs, MemoryBlobs
 from adapters.gateways.call_tools import call_tools
 from adapters.gateways.calls import call_performers
 from adapters.gateways.embedded_carrier import EmbeddedCarrier
@@ -40,71 +37,24 @@ from adapters.gateways.transcriber import open_sphinx
 from adapters.gateways.transcription import transcribe_performer
 from adapters.gateways.transcription_api import OpenAITranscriber
 from adapters.history_routes import history_of
+from adapters.opening import DECIDERS, blob_store, open_store
 from adapters.retention import Keeper, Rules, retaining
 from adapters.server.serve import serve as serve_app
 from adapters.serving import SOCKETS_SHARE, server_limits, web_settings
-from adapters.setting_values import StoreAddress
 from adapters.thread_updates import ThreadUpdates
 from adapters.web.app import create_app, sockets_of
 from adapters.web.labels import labels_blueprint
 from adapters.web.lookout import noting
 from adapters.web.retell import retell_blueprint
 from adapters.web.streams import streams_blueprint
-from core.audit import audit
-from core.call import call
-from core.channel import channel
-from core.conversation import conversation
-from core.decider import AnyDecider
-from core.delivery import delivery
-from core.identifiers import Category
-from core.ports import BlobStore, EventStore, LanguageModel, StoreUnavailable, Transcriber
-from core.session import session
+from core.ports import BlobStore, EventStore, LanguageModel, Transcriber
 from eventstore.memory import MemoryStore
-from eventstore.opening import open_sqlite, open_sqlite_read_only
 from eventstore.sqlite import SQLiteStore
-
-DECIDERS: Mapping[Category, AnyDecider] = {
-    Category.CONVERSATION: conversation,
-    Category.SESSION: session,
-    Category.CALL: call,
-    Category.CHANNEL: channel,
-    Category.AUDIT: audit,
-    Category.DELIVERY: delivery,
-}
 
 FORGET = "callboard.forget"
 """Where an app keeps its adapters.forgetting.Forget, in `app.extensions`."""
 
 log = structlog.get_logger("callboard")
-
-
-@asynccontextmanager
-async def open_store(
-    address: StoreAddress, key_file: Path | None = None, *, apart: bool = True
-) -> AsyncIterator[EventStore]:
-    """The log at `address`, this process being its writer; `apart`: another commits for it, as servers want it. Raises
-    StoreUnavailable, BadSetting."""
-    if address.path is None:
-        yield MemoryStore(epoch=uuid4().hex[:16])
-        return
-    async with open_sqlite(address.path, apart=apart, master=master_key(key_file)) as store:
-        await trio.to_thread.run_sync(blobs_beside(address.path).sweep)
-        yield store
-
-
-@asynccontextmanager
-async def open_history(address: StoreAddress) -> AsyncIterator[SQLiteStore]:
-    """The log at `address` for reading, also while a server writes to it. What is sealed in it is opened with the key
-    that the environment names. Raises StoreUnavailable, BadSetting."""
-    if address.path is None:
-        raise StoreUnavailable("a log in memory cannot be read from outside; give --store sqlite:///PATH")
-    async with open_sqlite_read_only(address.path, master_key(key_file_named())) as store:
-        yield store
-
-
-def blob_store(log: StoreAddress) -> FileBlobs | MemoryBlobs:
-    """A folder beside the log; in memory where the log is."""
-    return MemoryBlobs() if log.path is None else blobs_beside(log.path)
 
 
 @asynccontextmanager

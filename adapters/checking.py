@@ -13,14 +13,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from adapters import priority
-from adapters.bootstrap import DECIDERS
 from adapters.encryption import key_file_named, master_key
+from adapters.opening import DECIDERS
 from core.decider import AnyDecider
 from core.gate import Divergence, StreamGate
 from core.identifiers import Category, StreamName
 from eventstore.archives import reading
 from eventstore.codec import commands, events
 from eventstore.decisions import Group, Unreadable, decisions, streams
+from eventstore.turns import give_way, take_turns
 from eventstore.unlocking import opener_of
 
 SHARE = 20_000
@@ -68,6 +69,7 @@ def _check_stream(read: Callable[[], Iterator[Group]], name: str, deciders: Deci
     try:
         for command, recorded in read():
             divergence = gate.take(command, recorded)
+            give_way()
             folded += len(recorded)
             if divergence is not None:
                 return folded, _told(divergence)
@@ -127,9 +129,8 @@ def check(
 
 def _in_processes(path: Path, work: Sequence[Sequence[str]], processes: int) -> Iterator[Checked]:
     context = multiprocessing.get_context("spawn")  # nothing of this process, threads least of all, is inherited
-    priority.thread_comes_last(priority.NICENESS)
     with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=priority.come_last, initargs=(priority.NICENESS,)
+        processes, mp_context=context, initializer=begin, initargs=(priority.NICENESS, path)
     ) as pool:
         waiting: set[Future[Checked]] = {pool.submit(check_share, path, share) for share in work}
         try:
@@ -139,3 +140,10 @@ def _in_processes(path: Path, work: Sequence[Sequence[str]], processes: int) -> 
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def begin(niceness: int, path: Path) -> None:
+    """What a process that shares the work does first."""
+    priority.come_last(niceness)
+    if not take_turns(path):
+        priority.take_all_cores()

@@ -53,33 +53,33 @@ def archive(
 
 async def _archive(path: Path, before: int, categories: tuple[Category, ...]) -> int:
     """How many archives were made."""
-    from adapters import bootstrap, encryption  # so that other commands start quickly
+    from adapters import encryption, opening  # so that other commands start quickly
     from adapters.archiving import Archiver
     from adapters.deeds import record_in, stamp_here
     from eventstore.locking import ServedElsewhere
     from eventstore.sqlite import SQLiteStore
 
     try:
-        async with bootstrap.open_store(StoreAddress(path), encryption.key_file_named(), apart=False) as opened:
+        async with opening.open_store(StoreAddress(path), encryption.key_file_named(), apart=False) as opened:
             if not isinstance(opened, SQLiteStore):
                 raise Unusable("a log in memory has no archives; name one with --store sqlite:///PATH")
 
             async def record(command: Command) -> None:
                 await record_in(opened, stamp_here(), command)
 
-            return await _do(Archiver(opened, path, bootstrap.DECIDERS, record), before, categories)
+            return await _do(Archiver(opened, path, opening.DECIDERS, record), before, categories)
     except ServedElsewhere:
         remedy = "it archives by itself with CALLBOARD_ARCHIVE_AFTER; or stop it first"
         raise Unusable(f"a server holds {path}; {remedy}") from None
 
 
 async def _tell(store: StoreAddress, path: Path, before: int, categories: tuple[Category, ...]) -> None:
-    from adapters import bootstrap
+    from adapters import opening
     from adapters.archiving import ended
 
     count = 0
-    async with bootstrap.open_history(store) as opened:
-        async for streams in ended(opened, path, bootstrap.DECIDERS, before, categories):
+    async with opening.open_history(store) as opened:
+        async for streams in ended(opened, path, opening.DECIDERS, before, categories):
             for stream in streams:
                 out.print(str(stream), markup=False)
             count += len(streams)

@@ -16,6 +16,7 @@ from rich.text import Text
 from adapters import priority
 from adapters.cli_options import DEFAULT_STORE, Store, address, err, out
 from adapters.setting_values import StoreAddress
+from eventstore.turns import take_turns
 
 if TYPE_CHECKING:
     from adapters.checking import Checked, Finding
@@ -33,9 +34,11 @@ Processes = Annotated[
 
 def check(store: Store = DEFAULT_STORE, stream: Named = None, processes: Processes = None) -> None:
     """Decide every recorded command again with this version's code: does it lead to what the log has?"""
-    priority.thread_comes_last(priority.NICENESS)
+    place = address(store)
+    if not take_turns(place.path or Path()):
+        priority.take_all_cores()
     began = time.monotonic()
-    checked: Checked = trio.run(partial(_check, address(store), stream, processes))
+    checked: Checked = trio.run(partial(_check, place, stream, processes))
     for finding in checked.findings[:SHOWN]:
         out.print(_told(finding))
     seconds = max(time.monotonic() - began, 1e-3)
@@ -51,11 +54,11 @@ def check(store: Store = DEFAULT_STORE, stream: Named = None, processes: Process
 
 
 async def _check(store: StoreAddress, named: str | None, processes: int | None) -> Checked:
-    from adapters import bootstrap, checking, history  # so that other commands start quickly
+    from adapters import checking, history, opening  # so that other commands start quickly
 
     stream = None if named is None else history.stream_named(named)
     columns = TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    async with bootstrap.open_history(store) as opened:
+    async with opening.open_history(store) as opened:
         with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
             task = bar.add_task("", total=opened.head if stream is None else None)
 

@@ -14,7 +14,6 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from adapters import priority
 from adapters.cli_audit import Server, Token, server_named, warn, with_filters
 from adapters.cli_options import DEFAULT_STORE, Store, address, err, out
 from adapters.exports.formats import Format, NotExported, format_of, refuse_unwritable
@@ -47,7 +46,6 @@ def export(
     token: Token = None,
 ) -> None:
     """Write all events that meet all conditions to a file, with a manifest that says what it is."""
-    priority.thread_comes_last(priority.NICENESS)
     if verify:
         _verify(file)
         return
@@ -75,7 +73,7 @@ def _format(file: Path, chosen: Format | None, *, compress: bool) -> tuple[Forma
 
 
 async def _from_file(file: Path, filters: Any, wanted: tuple[Format, bool], store: str, advanced: Advanced) -> Manifest:
-    from adapters import audit_desk, bootstrap  # so that other commands start quickly
+    from adapters import audit_desk, opening  # so that other commands start quickly
     from adapters.auditing import access
     from adapters.encryption import key_file_named
     from adapters.exports.files import export_to, refuse_present
@@ -87,7 +85,7 @@ async def _from_file(file: Path, filters: Any, wanted: tuple[Format, bool], stor
     (format, compress), named, key_file = wanted, address(store), key_file_named()
     refuse_present(file)
     refuse_unwritable(format)
-    async with bootstrap.open_history(named) as log:
+    async with opening.open_history(named) as log:
         epoch, head = log.epoch, log.head
         if filters != Filters():
             with suppress(StoreUnavailable):  # an index is for speed

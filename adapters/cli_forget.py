@@ -62,7 +62,7 @@ def _count(number: int, what: str) -> str:
 
 
 async def _in_file(store: StoreAddress, subject: str) -> Forgotten:
-    from adapters import bootstrap, encryption, forgetting  # so that other commands start quickly
+    from adapters import encryption, forgetting, opening  # so that other commands start quickly
     from adapters.deeds import record_in, stamp_here
     from eventstore.locking import ServedElsewhere
 
@@ -72,8 +72,8 @@ async def _in_file(store: StoreAddress, subject: str) -> Forgotten:
     if key_file is None and not encryption.has_keys(store.path):
         raise Unusable(forgetting.NOT_SEALED)
     try:
-        async with bootstrap.open_store(store, key_file) as opened:
-            work = forgetting.Forgetting(opened, store.path, bootstrap.blob_store(store))
+        async with opening.open_store(store, key_file) as opened:
+            work = forgetting.Forgetting(opened, store.path, opening.blob_store(store))
             return await work.forget(subject, partial(record_in, opened, stamp_here()), forgetting.nothing_in_memory)
     except ServedElsewhere:
         raise Unusable(f"a server holds {store.path}; forget through it, with --server URL") from None

@@ -181,13 +181,13 @@ def compare(
 
 
 async def _compare(store: StoreAddress, one: str, other: str, *, as_json: bool) -> None:
-    from adapters import bootstrap, comparing, history
+    from adapters import comparing, history, opening
 
     names = history.stream_named(one), history.stream_named(other)
     decider = comparing.decider_for(*names)
     if decider is None:
         raise Unusable(f"{names[0]} and {names[1]} are not to be compared: write two conversations, or two calls")
-    async with bootstrap.open_history(store) as log:
+    async with opening.open_history(store) as log:
         told = [comparing.Told(name, await log.read_stream(name)) for name in names]
     for each in told:
         if not each.records:

@@ -66,9 +66,9 @@ def restore(folder: Folder, store: Store = DEFAULT_STORE) -> None:
 
 async def _path_of(store: StoreAddress) -> Path:
     """Where the log is, which can be read."""
-    from adapters import bootstrap  # so that other commands start quickly
+    from adapters import opening  # so that other commands start quickly
 
-    async with bootstrap.open_history(store):
+    async with opening.open_history(store):
         return (store.path or Path()).resolve()  # a log in memory is refused by now
 
 

@@ -13,11 +13,11 @@ from rich.text import Text
 
 from adapters import timeline
 from adapters.asking_why import opened_audit_log
-from adapters.bootstrap import open_history
 from adapters.cli_replay import EVERY_STREAM
 from adapters.differences import Change
 from adapters.history import NoSuchHistory, decider_of, stream_named
 from adapters.moments import Moment
+from adapters.opening import open_history
 from adapters.playback import (
     Pace,
     StateThen,

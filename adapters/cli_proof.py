@@ -163,14 +163,14 @@ def _wanted(size: int | None, *, fresh: bool) -> Any:
 
 
 def _proved(store: str, wanted: Any, prove: Callable[[Prover, Select], T]) -> T:
-    from adapters import bootstrap
+    from adapters import opening
     from adapters.proving import Prover
     from eventstore.proofs import Unprovable
 
     named = address(store)
 
     async def work() -> T:
-        async with bootstrap.open_history(named) as log:
+        async with opening.open_history(named) as log:
             prover = Prover(log, named.path or Path(), wanted)  # in memory: refused above
             return await log.look(lambda select: prove(prover, select))
 

@@ -52,13 +52,13 @@ def seen(
 async def _tell(
     store: StoreAddress, connection: str | None, named: str | None, at: str | None, *, as_json: bool
 ) -> None:
-    from adapters import audit_desk, bootstrap, history  # so that other commands start quickly
+    from adapters import audit_desk, history, opening  # so that other commands start quickly
     from adapters.auditing import access
     from adapters.seen import runs_of, seen_by, seen_of
     from eventstore.audit import AuditLog, Filters
 
     time = None if at is None else _microseconds(at)
-    async with bootstrap.open_history(store) as log:
+    async with opening.open_history(store) as log:
         file = AuditLog(store.path or Path(), log.opener)  # in memory: refused above
         try:
             if connection is not None:

@@ -36,14 +36,14 @@ def why(event: Event, store: Store = DEFAULT_STORE, as_json: AsJSON = False) -> 
 
 
 async def _story(store: StoreAddress, text: str) -> Story:
-    from adapters import bootstrap, history
+    from adapters import history, opening
     from adapters.asking_why import NoSuchEvent, TooMuchToTell, opened_audit_log, story
 
     parts = re.fullmatch(r"(.+)@([1-9]\d{0,15})", text)
     if parts is None:
         raise Unusable(f"{text[:140]!r} names no event; write STREAM@VERSION, e.g. conversation-<id>@17")
     stream = history.stream_named(parts[1])
-    async with bootstrap.open_history(store) as opened, opened_audit_log(store, opened) as log:
+    async with opening.open_history(store) as opened, opened_audit_log(store, opened) as log:
         try:
             return await story(opened, log, stream, int(parts[2]))
         except NoSuchEvent as reason:

@@ -9,7 +9,7 @@ import trio
 from rich.console import Console
 
 from adapters import timeline
-from adapters.bootstrap import DECIDERS, open_history
+from adapters.opening import DECIDERS, open_history
 from adapters.records import json_line
 from adapters.setting_values import StoreAddress
 from core.decider import AnyDecider

@@ -10,13 +10,17 @@ from pathlib import Path
 
 NICENESS = 19
 """Of such work: the lowest of all."""
+LIVING = 2
+"""Cores that a server keeps busy: its event loop's, and that of the process that commits."""
 TRIES, PAUSE = 20, 0.1
 """The system lets sessions be changed one after the other, and no more than ten a second."""
 _OF_SESSION = Path("/proc/self/autogroup")
+_OURS = os.sched_getaffinity(0)
 
 
 def come_last(niceness: int) -> None:
-    """This process lets others go first. For processes that do nothing else: it cannot be taken back.
+    """This process lets others go first, and leaves them some cores. For processes that do nothing else: it cannot be
+    taken back.
 
     Linux may share the processor out between sessions first, and go by niceness within one alone
     (sched(7), autogrouping); so the process gets a session of its own, and that has to wait too.
@@ -29,12 +33,25 @@ def come_last(niceness: int) -> None:
 
 
 def thread_comes_last(niceness: int) -> None:
-    """This thread, and the processes it starts from now on, let others go first; those have much to import before
-    they can do so themselves. For threads that do nothing else."""
+    """This thread, and the processes it starts from now on, let others go first, and leave them some cores; those have
+    much to import before they can do so themselves. For threads that do nothing else."""
     _lower(threading.get_native_id(), niceness)
 
 
+def take_all_cores() -> None:
+    """For those who come last, where nobody lives: this thread may have again what the process had when it began."""
+    os.sched_setaffinity(0, _OURS)
+
+
+def cores_left(ours: set[int], count: int) -> set[int]:
+    """Of `ours` those for work that comes last, on a machine with so many: all but the last ones, and half of them at
+    least. Where those are all we have, they are."""
+    return ours - set(range(count - min(LIVING, count // 2), count)) or ours
+
+
 def _lower(id: int, niceness: int) -> None:
+    if niceness:
+        os.sched_setaffinity(id, cores_left(os.sched_getaffinity(id), os.cpu_count() or 1))
     os.setpriority(os.PRIO_PROCESS, id, max(niceness, os.getpriority(os.PRIO_PROCESS, id)))
 
 

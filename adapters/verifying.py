@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from adapters.bootstrap import open_history
+from adapters.opening import open_history
 from adapters.proof_verifier import public_key, said_time
 from adapters.setting_values import StoreAddress, Unusable
 from adapters.verification.findings import (

@@ -23,12 +23,15 @@ from pathlib import Path
 from msgspec import MsgspecError, Raw, Struct
 from msgspec.json import Decoder
 
+from eventstore.turns import give_way
 from eventstore.uris import reading_uri
 
 ARCHIVE, ENDING = "-archive-", ".jsonl.gz"
 """Behind the log's name, before and behind the archive's number."""
 STUB = '{"archived":'
 """What a place in an archive begins with, and no payload or command does."""
+STEPS = 1000
+"""Of SQLite's, between two times that we may give way."""
 KEPT = 12 * 2**20
 """Bytes of text a connection keeps, about: as much as those who read the log from end to end go back and forth in."""
 MOST_TEXT = 256 * 2**20
@@ -190,7 +193,9 @@ def teach(connection: sqlite3.Connection, log: Path) -> sqlite3.Connection:
 
 def reading(log: Path) -> sqlite3.Connection:
     """A connection of its own to read the log by, wherever its texts are. Raises sqlite3.Error."""
-    return teach(sqlite3.connect(reading_uri(log), uri=True), log)
+    connection = teach(sqlite3.connect(reading_uri(log), uri=True), log)
+    connection.set_progress_handler(give_way, STEPS)
+    return connection
 
 
 # SQLite says no more of such a fault than that there was one.

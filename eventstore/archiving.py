@@ -42,6 +42,7 @@ from eventstore.archives import (
 from eventstore.batches import Statement
 from eventstore.chain import COLUMNS, GENESIS, Row, link
 from eventstore.recorder import TABLE
+from eventstore.turns import give_way
 
 PIECE = 10_000
 """Events that are put in order by their streams: whoever reads the log in its order goes back and forth in so many."""
@@ -212,6 +213,7 @@ def _row(log: sqlite3.Connection, position: int) -> Row:
     columns = [part.encode() if at in (4, 11) and part is not None else part for at, part in enumerate(row[:-1])]
     if previous is None or link(previous, tuple(columns)) != row[-1]:
         raise Altered(row[1], row[2])
+    give_way()
     return row
 
 

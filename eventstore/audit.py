@@ -28,12 +28,15 @@ from eventstore.index_reading import index_path, known_level
 from eventstore.questions import Filters, Span
 from eventstore.recorder import TABLE
 from eventstore.searching import View
+from eventstore.turns import give_way
 from eventstore.uris import reading_uri
 from eventstore.words import phrases, says
 
 __all__ = ["MOST_ON_PAGE", "AuditLog", "Columns", "Entry", "Filters", "Page", "TooBroad"]
 
 MOST_ON_PAGE = 1000
+IN_BATCH = 250
+"""Entries read at one go by a walk. It may be one of those who give way (eventstore/turns.py)."""
 """Entries of a page, and of a batch of a walk."""
 READERS = 2
 """Threads that look up at one time."""
@@ -153,7 +156,11 @@ class AuditLog:
     # --- in threads ---------------------------------------------------------------------------------------------
 
     def _entries(self, rows: Sequence[tuple[Any, ...]]) -> tuple[Entry, ...]:
-        return tuple(_entry(row, self._opener) for row in rows)
+        entries = list[Entry]()
+        for row in rows:
+            entries.append(_entry(row, self._opener))
+            give_way()
+        return tuple(entries)
 
     def _page(self, view: View, filters: Filters, place: Place | None, limit: int, newest_first: bool) -> Page:
         head = _head(view) if place is None else min(place.head, _head(view))
@@ -168,9 +175,9 @@ class AuditLog:
 
     def _batch(self, view: View, filters: Filters, span: Span) -> tuple[tuple[Entry, ...], int | None]:
         """The next of a walk, and where it goes on, None at its end."""
-        found = searching.find(view, filters, span, MOST_ON_PAGE)
+        found = searching.find(view, filters, span, IN_BATCH)
         entries = self._entries(found.rows)
-        return entries, entries[-1].position if len(entries) == MOST_ON_PAGE else found.reached
+        return entries, entries[-1].position if len(entries) == IN_BATCH else found.reached
 
     async def _run(self, look: Callable[..., T], *args: Any, seconds: float = math.inf) -> T:
         """Raises TooBroad when it takes more than `seconds`."""
@@ -241,7 +248,12 @@ class Reader:
 def _ending_after(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
     """What is looked for meanwhile is interrupted then."""
     until = perf_counter() + seconds
-    connection.set_progress_handler(lambda: perf_counter() > until, STEPS)
+
+    def is_over() -> bool:
+        give_way()
+        return perf_counter() > until
+
+    connection.set_progress_handler(is_over, STEPS)
     try:
         yield
     finally:

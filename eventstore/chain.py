@@ -15,6 +15,8 @@ from typing import Any
 
 from msgspec import Struct, msgpack
 
+from eventstore.turns import give_way
+
 COLUMNS = (
     "rowid", "originator_id", "originator_version", "topic", "state", "recorded_at", "correlation_id", "causation_id",
     "command_id", "principal", "origin", "command",
@@ -63,6 +65,7 @@ class Verification:
         for *columns, stored in rows:
             if self.broken is None:
                 self.broken = self._fault(tuple(columns), stored)
+            give_way()
         return self.broken
 
     def _fault(self, columns: Row, stored: bytes) -> Break | None:

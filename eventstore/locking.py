@@ -19,6 +19,10 @@ LAST_BATCH = 5.0
 """Seconds in which the process that commits for a server that was killed must have written the last batch."""
 
 
+_FLOCK = struct.Struct("hhqqi")
+_WHOLE_FILE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+
+
 class ServedElsewhere(StoreUnavailable):
     """Another process has the lock."""
 
@@ -60,6 +64,16 @@ def take_lock(path: Path) -> Lock:
     return lock
 
 
+def is_served(path: Path) -> bool:
+    """Whether some process has the log in `path` open for writing. It is not kept from anything by the question."""
+    try:
+        with open(f"{path}-lock", "rb") as lock:  # noqa: PTH123  # no path: a name beside one
+            held = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, _WHOLE_FILE)
+    except OSError:
+        return False
+    return bool(_FLOCK.unpack(held)[0] != fcntl.F_UNLCK)
+
+
 def _locked(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,10 +85,9 @@ def _locked(lock: int) -> bool:
 def _committing_alone(lock: int) -> bool:
     """Take the lock on the file's bytes, which whoever inherits the descriptor shares; wait for a last batch."""
     until = time.monotonic() + LAST_BATCH
-    whole_file = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock
     while True:
         try:
-            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, whole_file)
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _WHOLE_FILE)
         except OSError:
             if time.monotonic() > until:
                 return False

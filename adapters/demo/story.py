@@ -14,12 +14,12 @@ import trio
 from rich.console import Console
 
 from adapters import timeline, verifying
-from adapters.bootstrap import open_history
 from adapters.demo import DemoFailed
 from adapters.demo.device import Device
 from adapters.demo.scenes import Trace, call, label, speech, weather
 from adapters.demo.server import Server
 from adapters.demo.stage import Stage, expect
+from adapters.opening import open_history
 from adapters.protocols.conversations import CONVERSATIONS_WITH_DELTAS
 from adapters.setting_values import StoreAddress
 from core.conversation import conversation

@@ -21,6 +21,7 @@ from msgspec import Struct, structs
 
 from adapters.exports.formats import Format, NotExported
 from eventstore.audit import Entry, Filters
+from eventstore.turns import give_way
 
 KIND = "callboard.manifest/1"
 MOST_RUNS = 10_000
@@ -79,9 +80,10 @@ class Ledger:
 
     def take(self, entries: Sequence[Entry]) -> None:
         """The next ones."""
-        self._digest.update(b"".join([self._encode(structs.astuple(entry)) for entry in entries]))
         self._count += len(entries)
         for entry in entries:
+            self._digest.update(self._encode(structs.astuple(entry)))
+            give_way()
             if self._last is None or entry.position != self._last + 1:
                 self._begin_run(entry.position)
             self._last = entry.position

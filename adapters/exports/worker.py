@@ -19,6 +19,7 @@ from adapters.exports.writing import Export, Question
 from core.ports import StoreUnavailable
 from eventstore.audit import AuditLog
 from eventstore.codec import Undecodable
+from eventstore.turns import take_turns
 from eventstore.unlocking import opener_of
 
 PIECE = 256 * 1024
@@ -46,7 +47,9 @@ _encode = msgpack.Encoder().encode
 
 def answer(question: bytes, tell: apart.Tell) -> None:
     """Say all messages, each as soon as it is there."""
-    trio.run(_export, msgpack.decode(question, type=Question), lambda message: tell(_encode(message)))
+    asked = msgpack.decode(question, type=Question)
+    take_turns(Path(asked.path))
+    trio.run(_export, asked, lambda message: tell(_encode(message)))
 
 
 async def _export(question: Question, tell: Callable[[Message], None]) -> None:

@@ -11,7 +11,7 @@ import trio
 from msgspec import msgpack
 
 from adapters import apart
-from adapters.bootstrap import open_history
+from adapters.opening import open_history
 from adapters.setting_values import StoreAddress
 from adapters.verification.findings import ALTERED_CHECKPOINTS, Findings, copied, distinct, trouble_of_archives
 from adapters.verification.messages import Fails, Holds, Message, Progress, Question
@@ -19,6 +19,7 @@ from core.ports import StoreUnavailable
 from eventstore.checkpoints import MalformedCheckpoint
 from eventstore.proofs import checkpoints
 from eventstore.sqlite import BEFORE_ALL, SQLiteStore
+from eventstore.turns import take_turns
 
 PAGE = 2000
 """Events read at a time."""
@@ -30,7 +31,9 @@ _encode = msgpack.Encoder().encode
 
 def answer(question: bytes, tell: apart.Tell) -> None:
     """Say all messages, each as soon as it is there."""
-    trio.run(verify, msgpack.decode(question, type=Question), lambda message: tell(_encode(message)))
+    asked = msgpack.decode(question, type=Question)
+    take_turns(Path(asked.path))
+    trio.run(verify, asked, lambda message: tell(_encode(message)))
 
 
 async def verify(question: Question, tell: Callable[[Message], None]) -> None:

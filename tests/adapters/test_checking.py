@@ -16,8 +16,8 @@ import pytest
 import trio
 
 from adapters import checking, cli
-from adapters.bootstrap import DECIDERS
 from adapters.checking import Checked, check
+from adapters.opening import DECIDERS
 from core.conversation import ConversationOpened, OpenConversation, UpdateTranscript, conversation
 from core.identifiers import Category, StreamName
 from core.messages import Decision, Stamp

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from adapters import cli
-from adapters.bootstrap import open_store
+from adapters.opening import open_store
 from adapters.setting_values import StoreAddress
 from core.conversation import InterimHeard, OpenConversation, UpdateTranscript
 from core.decider import CommandRejected

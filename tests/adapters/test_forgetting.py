@@ -15,12 +15,12 @@ import trio
 from msgspec.structs import replace
 
 from adapters import cli
-from adapters.bootstrap import open_store
 from adapters.config import BadSetting, from_environment
 from adapters.deeds import record_in
 from adapters.forgetting import Forgetting, Forgotten, nothing_in_memory
 from adapters.forking import fork
 from adapters.gateways.blobs import blobs_beside
+from adapters.opening import open_store
 from adapters.setting_values import StoreAddress
 from core.audit import Command, SubjectForgotten
 from core.conversation import ConversationOpened, OpenConversation

@@ -6,9 +6,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from adapters.bootstrap import open_history
 from adapters.history import NoSuchHistory
 from adapters.moments import moment
+from adapters.opening import open_history
 from adapters.playback import Pace, changes_between, follow, play, state_at, whole
 from adapters.setting_values import StoreAddress
 from core.channel import ChannelOpened, Publish, Published

@@ -13,7 +13,7 @@ import trio
 from msgspec import json
 
 from adapters import reels as module
-from adapters.bootstrap import DECIDERS, open_history
+from adapters.opening import DECIDERS, open_history
 from adapters.reels import MOST_OF_ONE, REEL_COST, DialectThen, FrameThen, Reels
 from adapters.replaying import Audience, spoken
 from adapters.setting_values import StoreAddress

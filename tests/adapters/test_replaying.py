@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from adapters.bootstrap import DECIDERS, open_history
+from adapters.opening import DECIDERS, open_history
 from adapters.replaying import FORKED, Audience, Client, Ended, Sent, forked_at, spoken
 from adapters.setting_values import StoreAddress, Unusable
 from core.conversation import ClientJoined, ConversationForked, ConversationOpened, FinalHeard

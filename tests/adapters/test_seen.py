@@ -18,7 +18,7 @@ from msgspec import Struct, json
 
 from actors.system import System
 from adapters import cli
-from adapters.bootstrap import open_history
+from adapters.opening import open_history
 from adapters.seen import SeenBy, runs_of, seen_by, seen_of
 from adapters.setting_values import StoreAddress
 from adapters.web import lookout

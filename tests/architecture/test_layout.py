@@ -65,7 +65,7 @@ def test_the_distribution_refuses_to_be_published() -> None:
 
 def test_the_program_is_the_console_script() -> None:
     (script,) = importlib.metadata.entry_points(group="console_scripts", name="callboard")
-    assert script.value == "adapters.cli:main"
+    assert script.value == "adapters.command:main"
     assert callable(script.load())
 
 

@@ -79,7 +79,7 @@ async def _while_backing_up(load: Paced, path: Path) -> float:
     folder, done = path.with_name("backup"), trio.Event()
 
     async def back_up() -> None:
-        command = [sys.executable, "-m", "adapters.cli", "backup", str(folder), "--store", f"sqlite:///{path}"]
+        command = [sys.executable, "-m", "adapters.command", "backup", str(folder), "--store", f"sqlite:///{path}"]
         await trio.run_process(command, capture_stdout=True)
         done.set()
 

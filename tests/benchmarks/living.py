@@ -112,7 +112,7 @@ async def _looked_back(path: Path, file: Path) -> None:
 
 
 async def _callboard(*words: str) -> None:
-    command = [sys.executable, "-m", "adapters.cli", *words]
+    command = [sys.executable, "-m", "adapters.command", *words]
     await trio.run_process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -18,8 +18,8 @@ from eventsourcing.domain import Aggregate, event
 
 from actors.backoff import Backoff
 from actors.system import System, SystemSettings, open_system
-from adapters.bootstrap import DECIDERS
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
+from adapters.opening import DECIDERS
 from core.conversation import InterimHeard, OpenConversation, UpdateTranscript, conversation
 from core.identifiers import Category, StreamName
 from core.messages import Accepted, Outcome

@@ -122,7 +122,7 @@ def running(command: Sequence[str], folder: Path, env: Mapping[str, str] = {}) -
 def callboard(folder: Path, **settings: str) -> Iterator[ServerProcess]:
     """`callboard serve` on a fresh SQLite log, with these settings (`WRITE_DEADLINE="2"`), free of rate limits."""
     log = f"sqlite:///{folder / uuid4().hex}.db"
-    command = (sys.executable, "-m", "adapters.cli", "serve", "--bind", f"{HOST}:PORT", "--store", log)
+    command = (sys.executable, "-m", "adapters.command", "serve", "--bind", f"{HOST}:PORT", "--store", log)
     env = OURS | {f"CALLBOARD_{name}": value for name, value in settings.items()}
     with running(command, folder, env) as server:
         yield server

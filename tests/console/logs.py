@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from adapters.bootstrap import DECIDERS
+from adapters.opening import DECIDERS
 from core.call import ConnectSocket, DescribeCall
 from core.channel import Publish
 from core.conversation import GiveReply, JoinClient, OpenConversation, Phase, RequestPhase, UpdateTranscript

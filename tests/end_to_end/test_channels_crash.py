@@ -15,8 +15,8 @@ import pytest
 import trio
 from msgspec import Struct, json
 
-from adapters.bootstrap import open_history
 from adapters.demo.server import Server
+from adapters.opening import open_history
 from adapters.setting_values import StoreAddress
 from core.channel import Published, stream_of
 from tests.adapters.server.raw import Gone, connected, handshake, text

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from adapters.bootstrap import open_history
 from adapters.demo.server import Server
+from adapters.opening import open_history
 from adapters.protocols.conversations import CONVERSATIONS
 from adapters.setting_values import StoreAddress
 from core.conversation import FinalHeard, conversation

@@ -13,9 +13,9 @@ from typing import Any
 import trio
 from trio_websocket import ConnectionClosed
 
-from adapters.bootstrap import open_history
 from adapters.clients.wire import CannotConnect, open_wire
 from adapters.demo.server import Server
+from adapters.opening import open_history
 from adapters.setting_values import StoreAddress
 from core.identifiers import Category, StreamName
 from core.session import ToolCallRequested, ToolCallSucceeded

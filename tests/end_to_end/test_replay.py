@@ -15,7 +15,7 @@ from msgspec import json
 from trio_websocket import ConnectionClosed
 
 from adapters import cli
-from adapters.bootstrap import open_history
+from adapters.opening import open_history
 from adapters.replaying import JOINED
 from adapters.setting_values import StoreAddress
 from core.messages import Recorded

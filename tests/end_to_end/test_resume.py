@@ -16,10 +16,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import DecodeError, json
 
-from adapters.bootstrap import blob_store, open_callboard, open_history
+from adapters.bootstrap import open_callboard
 from adapters.config import from_environment
 from adapters.demo.server import Server
 from adapters.gateways.offline_partner import ScriptedModel
+from adapters.opening import blob_store, open_history
 from adapters.protocols.conversations import CONVERSATIONS, CONVERSATIONS_WITH_DELTAS
 from adapters.setting_values import StoreAddress
 from core.conversation import Conversation, OpenConversation, UpdateTranscript, conversation

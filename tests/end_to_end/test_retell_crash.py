@@ -19,10 +19,10 @@ import trio
 from msgspec.json import decode
 from trio_websocket import ConnectionClosed
 
-from adapters.bootstrap import open_history
 from adapters.clients.wire import CannotConnect
 from adapters.demo.retell_caller import Caller, Talk, calling
 from adapters.demo.server import RETELL_PATH, Server
+from adapters.opening import open_history
 from adapters.setting_values import StoreAddress
 from core.call import (
     GREETING_FALLBACK,

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import trio
 
-from adapters.bootstrap import open_history
+from adapters.opening import open_history
 from adapters.protocols.conversations import CONVERSATIONS
 from adapters.setting_values import StoreAddress
 from core.conversation import conversation

@@ -22,7 +22,7 @@ import pytest
 import trio
 from msgspec import Struct, json
 
-from adapters import bootstrap, cli
+from adapters import cli, opening
 from core import call as calls
 from core.call import Call, ConnectSocket, DisconnectSocket, call
 from core.identifiers import Category, StreamName
@@ -92,7 +92,7 @@ def released(monkeypatch: pytest.MonkeyPatch) -> None:
 def install(monkeypatch: pytest.MonkeyPatch, steps: dict[str, Any]) -> None:
     names = {name: cls for name, cls in EVENTS.items() if name != OLD} | {NEW: SocketDisconnected}
     monkeypatch.setattr(codec.events, "__dict__", vars(Codec(names, {**UPCASTERS, **steps})))
-    monkeypatch.setitem(bootstrap.DECIDERS, Category.CALL, EVOLVED)
+    monkeypatch.setitem(opening.DECIDERS, Category.CALL, EVOLVED)
 
 
 @pytest.fixture

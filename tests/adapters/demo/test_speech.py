@@ -13,12 +13,12 @@ import trio
 from msgspec.structs import replace
 from rich.console import Console
 
-from adapters.bootstrap import open_history
 from adapters.demo import DemoFailed
 from adapters.demo.scenes import speech
 from adapters.demo.server import Server
 from adapters.demo.stage import Stage
 from adapters.gateways.wav import SPEECH_RATE, read_wav
+from adapters.opening import open_history
 from adapters.setting_values import StoreAddress
 from core.session import MediaReceived, TranscriptionFailed
 

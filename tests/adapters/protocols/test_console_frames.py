@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 
-from adapters.bootstrap import DECIDERS
+from adapters.opening import DECIDERS
 from adapters.protocols import wire
 from adapters.protocols.console import CONSOLE, event_name, lane_of, says
 from adapters.protocols.console.lanes import KINDS

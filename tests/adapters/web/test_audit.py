@@ -19,11 +19,12 @@ from quart import typing as quart_typing
 from actors.effects import Perform
 from actors.system import System, open_system
 from adapters.auditing import stream_at
-from adapters.bootstrap import DECIDERS, assemble
+from adapters.bootstrap import assemble
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.config import from_environment
 from adapters.gateways.blobs import MemoryBlobs
 from adapters.gateways.offline_partner import OfflinePartner
+from adapters.opening import DECIDERS
 from adapters.web.auth import ALGORITHM
 from core.audit import Accessed
 from core.conversation import OpenConversation, UpdateTranscript

@@ -19,8 +19,8 @@ import trio
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from adapters.bootstrap import open_history
 from adapters.demo.server import Server
+from adapters.opening import open_history
 from adapters.protocols.conversations import CONVERSATIONS
 from adapters.server.serve import serve
 from adapters.setting_values import StoreAddress

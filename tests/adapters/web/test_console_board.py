@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from actors.system import System
-from adapters.bootstrap import DECIDERS
+from adapters.opening import DECIDERS
 from adapters.protocols.channels.frames import topic_of as channel_topic
 from adapters.protocols.console.frames import topic_of as console_topic
 from adapters.server.statistics import Tally

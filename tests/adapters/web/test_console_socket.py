@@ -10,7 +10,7 @@ import jwt
 import pytest
 import trio
 
-from adapters.bootstrap import open_history
+from adapters.opening import open_history
 from adapters.setting_values import StoreAddress
 from eventstore.masterkey import make_master_key
 from tests.adapters.web.conftest import Socket
