@@ -15,7 +15,7 @@ from adapters.exports.formats import NotExported, entries_in
 from adapters.exports.manifest import Ledger, Manifest, as_json, manifest_file, read_manifest
 from adapters.exports.writing import Question
 
-MOST_UNSYNCED = 2 * 1024 * 1024
+MOST_UNSYNCED = 512 * 1024
 """Bytes that may wait for the disk: whoever commits to the same disk meanwhile would have to wait for all of them."""
 
 
