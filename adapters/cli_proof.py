@@ -54,13 +54,16 @@ def verify(
     """Check the whole log: nothing altered, missing, inserted or moved, nor anything that a checkpoint has cut off or
     made anew."""
     from adapters import verifying
+    from eventstore.turns import take_turns
 
+    place = address(store)
+    take_turns(place.path or Path())
     noted = verifying.Noted(
         "" if head is None else verifying.noted_head(head),
         () if checkpoint is None else tuple(verifying.noted_checkpoints(checkpoint)),
         tuple(map(verifying.key_of, public_key or ())),
     )
-    if not trio.run(verifying.verify, address(store), out, noted):
+    if not trio.run(verifying.verify, place, out, noted):
         sys.exit(1)
 
 
