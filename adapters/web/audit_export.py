@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 import trio
 from msgspec import Struct
 from quart import Blueprint, Response, request
-from quart.wrappers.response import ResponseBody
 
 from actors.system import System
 from adapters.exports.apart import ExportApart
@@ -30,6 +27,7 @@ from adapters.web.audit import Asked, auditor
 from adapters.web.auth import Visitor
 from adapters.web.correlation import current_correlation
 from adapters.web.described import JSON, Content, described
+from adapters.web.made_apart import MadeApart, streamed
 from adapters.web.requests import query_of
 from adapters.web.turns import Turns
 from eventstore.audit import Filters
@@ -63,27 +61,15 @@ class Place(Struct, frozen=True):
     key_file: Path | None = None
 
 
-class Exported(ResponseBody):
-    """The answer with one file. Quart enters it, iterates it and leaves it in one task."""
+class Exported(MadeApart):
+    """The answer with one file."""
 
     def __init__(self, question: Question, finish: Finish, leave: Callable[[], None]) -> None:
         self._export, self._finish, self._leave = ExportApart(question), finish, leave
-        self._stack = AsyncExitStack()
+        super().__init__(self._export)
 
-    async def __aenter__(self) -> Exported:
-        async with AsyncExitStack() as stack:
-            stack.callback(self._leave)
-            await stack.enter_async_context(self._export)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        await self._stack.__aexit__(exc_type, exc_value, tb)
-
-    def __aiter__(self) -> Exported:
-        return self
+    def leave(self) -> None:
+        self._leave()
 
     async def __anext__(self) -> bytes:
         """The next bytes. Raises NotExported, Problem: then the answer is cut off, and has no end."""
@@ -183,10 +169,8 @@ def _name(asked: AskedExport, head: int) -> str:
 
 
 def _streamed(body: Exported | bytes, name: str, id: str | None) -> Response:
-    response = Response(body, content_type=FILE.kind)
+    response = streamed(body, FILE.kind)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.headers["Cache-Control"] = "no-store"
     if id is not None:
         response.headers["Link"] = f'</api/audit/exports/{id}/manifest>; rel="describedby"'
-    response.timeout = None
     return response

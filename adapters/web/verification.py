@@ -5,14 +5,11 @@ One looks at a time. It ends with its answer: a client that goes away ends it to
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import assert_never
 
 from msgspec import json, msgpack
 from quart import Blueprint, Response, request
-from quart.wrappers.response import ResponseBody
 
 from actors.system import System
 from adapters.apart import Apart
@@ -21,6 +18,7 @@ from adapters.web.accesses import recorded
 from adapters.web.answers import Problem
 from adapters.web.audit import auditor
 from adapters.web.described import Content, described
+from adapters.web.made_apart import MadeApart, streamed
 from adapters.web.turns import Turns
 from eventstore.audit import Filters
 
@@ -34,27 +32,16 @@ REST = 0.005
 _to_message = msgpack.Decoder(Message).decode
 
 
-class Verified(ResponseBody):
-    """The answer, a line for each message. Quart enters it, iterates it and leaves it in one task."""
+class Verified(MadeApart):
+    """The answer, a line for each message."""
 
     def __init__(self, path: Path, turn: Turns) -> None:
         self._apart = Apart(WORKER, msgpack.encode(Question(str(path), REST)))
-        self._turn, self._stack, self._is_over = turn, AsyncExitStack(), False
+        self._turn, self._is_over = turn, False
+        super().__init__(self._apart)
 
-    async def __aenter__(self) -> Verified:
-        async with AsyncExitStack() as stack:
-            stack.callback(self._turn.give_back, self)
-            await stack.enter_async_context(self._apart)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        await self._stack.__aexit__(exc_type, exc_value, tb)
-
-    def __aiter__(self) -> Verified:
-        return self
+    def leave(self) -> None:
+        self._turn.give_back(self)
 
     async def __anext__(self) -> bytes:
         """The next line. Raises Lost: then the answer is cut off, and has no verdict."""
@@ -87,13 +74,13 @@ def verification_blueprint(system: System, path: Path | None) -> Blueprint:
             raise Problem(429, "The log is being verified for somebody else", COME_BACK)
         if request.method == "HEAD":  # the answer to it tells nobody anything
             turn.give_back(looking)
-            return _streamed(b"")
+            return streamed(b"", LINES.kind)
         try:
             await recorded(system, visitor, "verify", Filters(), 0)
         except BaseException:
             turn.give_back(looking)
             raise
-        return _streamed(looking)
+        return streamed(looking, LINES.kind)
 
     return routes
 
@@ -109,10 +96,3 @@ def _line(message: Message) -> bytes:
         case _:
             assert_never(message)
     return json.encode(told) + b"\n"
-
-
-def _streamed(body: Verified | bytes) -> Response:
-    response = Response(body, content_type=LINES.kind)
-    response.headers["Cache-Control"] = "no-store"
-    response.timeout = None
-    return response

@@ -126,7 +126,7 @@ def test_ten_thousand_events_are_painted_within_a_second_and_travelled_in_50_ms_
     assert painted <= 1000 * LENIENCE, f"{painted:.0f} ms"
     steps = page.evaluate(STEPPED, [(n * 7919) % LONG + 1 for n in range(25)] + list(range(5000, 5025)))
     print(f"first paint {painted:.0f} ms; steps: median {median(steps):.0f} ms, worst {max(steps):.0f} ms")
-    assert nearly_all(steps, 0.98) <= 50 * LENIENCE, sorted(steps)
+    assert max(steps) <= 50 * LENIENCE, sorted(steps)
 
 
 def test_a_list_of_a_hundred_thousand_scrolls_smoothly_with_few_rows_in_the_document(
