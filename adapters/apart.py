@@ -45,7 +45,7 @@ class Apart:
 
     async def __aenter__(self) -> Apart:
         """Raises Lost."""
-        command = [sys.executable, "-P", "-m", self._module, str(priority.NICENESS)]
+        command = [sys.executable, "-P", "-m", "adapters.last", self._module, str(priority.NICENESS)]
         environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         try:
             self._process = await trio.lowlevel.open_process(
@@ -96,8 +96,7 @@ Tell = Callable[[bytes], None]
 
 
 def answer(answering: Callable[[bytes, Tell], None]) -> None:
-    """Answer the one question, from standard input to standard output; the argument is this process's niceness."""
-    priority.come_last(int(sys.argv[1]))
+    """Answer the one question, from standard input to standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked says when it is over
     question, out = sys.stdin.buffer.read(), sys.stdout.buffer
 

@@ -21,6 +21,7 @@ from eventstore.backups import BLOBS, KEYS, Manifest, NotKept, Tell, beside
 from eventstore.keeping import back_up, check_backup
 from eventstore.restoring import Restored
 from eventstore.restoring import restore as restore_backup
+from eventstore.turns import take_turns
 
 Folder = Annotated[Path, typer.Argument(help="The backup, a folder", show_default=False, metavar="FOLDER")]
 
@@ -40,6 +41,7 @@ def backup(
             manifest = check_backup(folder, tell)
         else:
             log = trio.run(_path_of, address(store))
+            take_turns(log)
             manifest = back_up(log, folder, version=version("callboard"), with_keys=with_keys, tell=tell)
             _warn_of_keys(log, manifest)
     done = Text("The backup is whole" if verify else "Backed up", "bold green")

@@ -1,4 +1,4 @@
-"""To put on record what is done with the log itself: in the day's stream, by whoever may write (core/audit.py)."""
+"""To put on record what is done with the log itself, where no server runs; in one adapters/web/accesses.py does."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
-from actors.system import System
 from adapters.auditing import stream_at
-from adapters.web.answers import accepted
 from core.audit import Command, audit, decide
 from core.messages import Decision, Stamp
 from core.ports import EventStore
@@ -25,13 +23,8 @@ def stamp_here() -> Stamp:
     return Stamp(str(uuid.uuid4()), time.time_ns() // 1000, principal=getpass.getuser(), origin=ORIGIN)
 
 
-async def record_by(system: System, stamp: Stamp, command: Command) -> None:
-    """By the actor of the day, in a server. Raises Problem."""
-    accepted(await system.ask(stream_at(stamp.time), command, stamp))
-
-
 async def record_in(store: EventStore, stamp: Stamp, command: Command) -> str:
-    """By nobody but us, where no server runs. Returns the event. Raises StoreUnavailable."""
+    """By nobody but us. Returns the event. Raises StoreUnavailable."""
     stream = stream_at(stamp.time)
     recorded = await store.read_events(stream)
     events = decide(audit.fold(audit.initial, recorded), command)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 NICENESS = 19
 """Of such work: the lowest of all."""
-LIVING = 2
-"""Cores that a server keeps busy: its event loop's, and that of the process that commits."""
+CORES_OF_A_SERVER = 2
+"""Those it keeps busy: its event loop's, and that of the process that commits."""
 TRIES, PAUSE = 20, 0.1
 """The system lets sessions be changed one after the other, and no more than ten a second."""
 _OF_SESSION = Path("/proc/self/autogroup")
@@ -43,16 +43,16 @@ def take_all_cores() -> None:
     os.sched_setaffinity(0, _OURS)
 
 
-def cores_left(ours: set[int], count: int) -> set[int]:
-    """Of `ours` those for work that comes last, on a machine with so many: all but the last ones, and half of them at
-    least. Where those are all we have, they are."""
-    return ours - set(range(count - min(LIVING, count // 2), count)) or ours
+def cores_left(ours: set[int]) -> set[int]:
+    """Of these, those for work that comes last: all but what a server keeps busy, and half of them at least."""
+    return set(sorted(ours)[: len(ours) - min(CORES_OF_A_SERVER, len(ours) // 2)])
 
 
 def _lower(id: int, niceness: int) -> None:
-    if niceness:
-        os.sched_setaffinity(id, cores_left(os.sched_getaffinity(id), os.cpu_count() or 1))
-    os.setpriority(os.PRIO_PROCESS, id, max(niceness, os.getpriority(os.PRIO_PROCESS, id)))
+    """Once: whoever is started by one that comes last has its niceness, and its cores."""
+    if os.getpriority(os.PRIO_PROCESS, id) < niceness:
+        os.sched_setaffinity(id, cores_left(os.sched_getaffinity(id)))
+        os.setpriority(os.PRIO_PROCESS, id, niceness)
 
 
 def _put_session_last(niceness: int) -> None:

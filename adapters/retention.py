@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from actors.system import System
 from adapters.archiving import DAY, Archiver
-from adapters.deeds import record_by
 from adapters.forgetting import Forget
+from adapters.web.accesses import record_by
 from core.audit import Command
 from core.decider import AnyDecider
 from core.identifiers import Category

@@ -35,9 +35,9 @@ from eventstore.words import phrases, says
 __all__ = ["MOST_ON_PAGE", "AuditLog", "Columns", "Entry", "Filters", "Page", "TooBroad"]
 
 MOST_ON_PAGE = 1000
+"""Entries."""
 IN_BATCH = 250
-"""Entries read at one go by a walk. It may be one of those who give way (eventstore/turns.py)."""
-"""Entries of a page, and of a batch of a walk."""
+"""Entries read at one go by a walk, which may have to give way (eventstore/turns.py)."""
 READERS = 2
 """Threads that look up at one time."""
 MOST_LOOKS = 100

@@ -17,9 +17,8 @@ from core.ports import StoreUnavailable
 
 LAST_BATCH = 5.0
 """Seconds in which the process that commits for a server that was killed must have written the last batch."""
-
-
 _FLOCK = struct.Struct("hhqqi")
+"""The system's struct flock: type, whence, start, length, process."""
 _WHOLE_FILE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
@@ -67,7 +66,7 @@ def take_lock(path: Path) -> Lock:
 def is_served(path: Path) -> bool:
     """Whether some process has the log in `path` open for writing. It is not kept from anything by the question."""
     try:
-        with open(f"{path}-lock", "rb") as lock:  # noqa: PTH123  # no path: a name beside one
+        with Path(f"{path.resolve()}-lock").open("rb") as lock:  # there is one, whatever the log is called
             held = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, _WHOLE_FILE)
     except OSError:
         return False

@@ -57,9 +57,14 @@ async def _export(question: Question, tell: Callable[[Message], None]) -> None:
         path, key_file = Path(question.path), question.key_file
         log = AuditLog(path, opener_of(path, None if key_file is None else master_key(Path(key_file))))
         export = Export(log, question)
+        gathered = bytearray()
         async for content in export.pieces():
-            for start in range(0, len(content), PIECE):
-                tell(Piece(export.position, content[start : start + PIECE]))
+            gathered += content
+            while len(gathered) >= PIECE:
+                tell(Piece(export.position, bytes(gathered[:PIECE])))
+                del gathered[:PIECE]
+        if gathered:
+            tell(Piece(export.position, bytes(gathered)))
         log.close()
         if export.manifest is not None:
             tell(Done(export.manifest))

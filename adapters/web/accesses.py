@@ -1,4 +1,4 @@
-"""That somebody is told what the log says is on record before they are told."""
+"""To put on record, in a server, what is done with the log: that somebody is told what it says before they are told."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from adapters.auditing import access, stream_at
 from adapters.web.answers import accepted
 from adapters.web.auth import Visitor
 from adapters.web.correlation import current_correlation
+from core.audit import Command
+from core.messages import Stamp
 from eventstore.audit import Filters
 
 More = str | int | bool
@@ -22,5 +24,9 @@ async def recorded_within(
 ) -> str:
     """The same for a request that is over, and whose answer is on its way."""
     stamp = system.stamp(principal=visitor.principal, correlation_id=correlation)
-    note = access(way, filters, entries, system.store.head, **more)
-    return accepted(await system.ask(stream_at(stamp.time), note, stamp)).records[-1].id
+    return await record_by(system, stamp, access(way, filters, entries, system.store.head, **more))
+
+
+async def record_by(system: System, stamp: Stamp, command: Command) -> str:
+    """By the actor of the day. Returns the event. Raises Problem."""
+    return accepted(await system.ask(stream_at(stamp.time), command, stamp)).records[-1].id

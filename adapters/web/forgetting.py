@@ -7,8 +7,8 @@ from functools import partial
 from quart import Blueprint, Response
 
 from actors.system import System
-from adapters.deeds import record_by
 from adapters.forgetting import Forget, Forgotten, NotSealed
+from adapters.web.accesses import record_by
 from adapters.web.answers import Problem, answer
 from adapters.web.auth import Role, current_visitor, require
 from adapters.web.correlation import current_correlation

@@ -18,6 +18,8 @@ async def test_asking_whether_a_log_is_served_is_in_nobodys_way(tmp_path: Path) 
     assert not Path(f"{path}-lock").exists()
     async with open_sqlite(path):
         assert is_served(path)
+        (tmp_path / "by-another-name.db").symlink_to(path)
+        assert is_served(tmp_path / "by-another-name.db")
     assert not is_served(path)
     async with open_sqlite(path):
         assert is_served(path)
