@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adapters.checking import Checked, Finding
 
 SHOWN = 20
-"""Findings told in full; of the others there is a number."""
+"""Findings told in full; of the others the event and the reason."""
 
 Named = Annotated[
     str | None, typer.Option("--stream", help="This one alone; an id alone means a conversation", show_default=False)
@@ -41,13 +41,14 @@ def check(store: Store = DEFAULT_STORE, stream: Named = None, processes: Process
     checked: Checked = trio.run(partial(_check, place, stream, processes))
     for finding in checked.findings[:SHOWN]:
         out.print(_told(finding))
+    for finding in checked.findings[SHOWN:]:
+        out.print(Text(finding.event, "bold").append(f"  {finding.reason}", "default"))
     seconds = max(time.monotonic() - began, 1e-3)
     what = f"{checked.events:,} events in {checked.streams:,} streams, {checked.events / seconds:,.0f} a second"
     if checked.findings:
         count = len(checked.findings)
         where = "one stream" if count == 1 else f"{count:,} streams"
-        others = f", {SHOWN} of them above" if count > SHOWN else ""
-        told = f" in {where}{others}; {what}"
+        told = f" in {where}; {what}"
         out.print(Text("Today's code differs from the log", "bold red").append(told, "default"))
         sys.exit(1)
     out.print(Text("Today's code decides what the log has", "bold green").append(f": {what}", "default"))

@@ -36,9 +36,14 @@ def forget(
         _ask(subject)
     done = _at(server, subject, (token or "").strip()) if server else trio.run(_in_file, address(store), subject)
     typer.echo(_told(done))
-    if done.in_clear:
-        reason = "were recorded before the log was sealed; their text stays"
-        typer.echo(f"callboard: {done.in_clear} events of {subject} {reason}", err=True)
+    stays = (
+        (done.in_clear, "were recorded before the log was sealed; their text stays"),
+        (done.elsewhere, "are in streams of others; their text stays until those are forgotten, see `audit search`"),
+    )
+    for count, reason in stays:
+        if count:
+            typer.echo(f"callboard: {_count(count, 'event')} of {subject} {reason}", err=True)
+    if done.in_clear or done.elsewhere:
         sys.exit(1)
 
 
@@ -50,7 +55,7 @@ def _ask(subject: str) -> None:
 
 def _told(done: Forgotten) -> str:
     if not done.keys:
-        return f"There is no key of {done.subject}: it was forgotten already, or nothing was ever sealed for it"
+        return f"There is no key of {done.subject}: it was forgotten already, or nothing was ever sealed with one"
     keys, streams, blobs = (
         _count(*each) for each in ((done.keys, "key"), (done.streams, "stream"), (done.blobs, "blob"))
     )

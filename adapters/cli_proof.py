@@ -14,8 +14,8 @@ import trio
 import typer
 from msgspec import json
 
-from adapters.cli_options import DEFAULT_STORE, Store, address, out
-from adapters.setting_values import Unusable
+from adapters.cli_options import DEFAULT_STORE, Store, address, err, out
+from adapters.setting_values import StoreAddress, Unusable
 
 if TYPE_CHECKING:
     from adapters.proving import Prover
@@ -86,7 +86,20 @@ def make(
             return prover.export(select, export)
         return prover.event(select, event or "")
 
-    _print(_proved(store, _wanted(size, fresh=fresh), prove))
+    proof = _proved(store, _wanted(size, fresh=fresh), prove)
+    trio.run(_record, address(store), proof.get("event"))
+    _print(proof)
+
+
+async def _record(store: StoreAddress, event: dict[str, Any] | None) -> None:
+    """That somebody is told of an event; a proof of an export tells nothing that the export does not."""
+    from adapters import audit_desk
+    from adapters.auditing import access
+    from eventstore.audit import Filters
+
+    if event is not None:
+        note = access("proof", Filters(stream=event["stream"]), 1, event["position"], version=event["version"])
+        await audit_desk.recorded(store, note, err.print)
 
 
 @proof_app.command("consistency")

@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from adapters.cli_options import DEFAULT_STORE, AsJSON, Store, address, out
+from adapters.cli_options import DEFAULT_STORE, AsJSON, Store, address, err, out
 from adapters.setting_values import StoreAddress, Unusable
 
 if TYPE_CHECKING:
@@ -36,8 +36,11 @@ def why(event: Event, store: Store = DEFAULT_STORE, as_json: AsJSON = False) -> 
 
 
 async def _story(store: StoreAddress, text: str) -> Story:
-    from adapters import history, opening
+    from adapters import audit_desk, history, opening
     from adapters.asking_why import NoSuchEvent, TooMuchToTell, opened_audit_log, story
+    from adapters.auditing import access
+    from adapters.causes import size
+    from eventstore.audit import Filters
 
     parts = re.fullmatch(r"(.+)@([1-9]\d{0,15})", text)
     if parts is None:
@@ -45,11 +48,15 @@ async def _story(store: StoreAddress, text: str) -> Story:
     stream = history.stream_named(parts[1])
     async with opening.open_history(store) as opened, opened_audit_log(store, opened) as log:
         try:
-            return await story(opened, log, stream, int(parts[2]))
+            told = await story(opened, log, stream, int(parts[2]))
         except NoSuchEvent as reason:
             raise history.NoSuchHistory(f"{reason}; `callboard log show` shows which there are") from None
         except TooMuchToTell as reason:
             raise history.NoSuchHistory(str(reason)) from None
+        head = opened.head
+    note = access("causes", Filters(stream=str(stream)), size(told), head, version=int(parts[2]))
+    await audit_desk.recorded(store, note, err.print)
+    return told
 
 
 # --- in words -------------------------------------------------------------------------------------------------------

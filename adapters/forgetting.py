@@ -51,7 +51,8 @@ class Forgotten(Struct, frozen=True):
     """What was done. `keys` that were destroyed: none means that it was done before, or that there never was anything.
 
     `streams` are the subject's own, forks of a stream that is nobody's among them, `blobs` those removed. `in_clear`:
-    events that were recorded before the log was sealed; their text stays.
+    events that were recorded before the log was sealed; their text stays. `elsewhere`: events in which a person says
+    something in streams of others; their text stays until those are forgotten.
     """
 
     subject: str
@@ -59,6 +60,7 @@ class Forgotten(Struct, frozen=True):
     streams: int
     blobs: int
     in_clear: int
+    elsewhere: int
 
 
 StartOver = Callable[[Collection[StreamName]], Awaitable[None]]
@@ -77,7 +79,8 @@ class _Doing:
     blobs: int
 
     def told(self) -> Forgotten:
-        return Forgotten(self.found.subject, self.keys, len(self.found.streams), self.blobs, self.found.in_clear)
+        found = self.found
+        return Forgotten(found.subject, self.keys, len(found.streams), self.blobs, found.in_clear, found.elsewhere)
 
 
 def _streams(done: Iterable[_Doing]) -> set[StreamName]:

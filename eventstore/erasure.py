@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from msgspec import Struct
 from core.identifiers import StreamName
 from eventstore.archives import COMMAND, STATE, reading
 from eventstore.index import as_text
-from eventstore.personal import FORKED, NAMES_BLOBS, OWNERS, SHARED
+from eventstore.personal import FORKED, NAMES_BLOBS, OWNERS, PERSONAL_EVENTS
 from eventstore.recorder import TABLE
 from eventstore.sealing import Vault, has_clear_text
 from eventstore.subjects import FIRST, PERSON, STREAM, First, is_shared, owner
@@ -32,6 +32,7 @@ class Remains(Struct, frozen=True):
     digests that nobody else's events name.
 
     `in_clear`: events of it that were recorded before there was encryption, whose text no forgetting reaches.
+    `elsewhere`: events in which a person says something in streams of others, whose text goes when those are forgotten.
     """
 
     subject: str
@@ -39,6 +40,7 @@ class Remains(Struct, frozen=True):
     streams: tuple[StreamName, ...]
     blobs: tuple[str, ...]
     in_clear: int
+    elsewhere: int
 
 
 def remains(path: Path, vault: Vault, subject: str) -> Remains:
@@ -49,12 +51,14 @@ def remains(path: Path, vault: Vault, subject: str) -> Remains:
         blobs, in_clear = _looked_through(connection, vault, streams)
         blobs -= _named_by_others(connection, vault, streams) if blobs else set()
         spoken = _spoken_in_clear(connection, subject)
+        elsewhere = _said_elsewhere(connection, vault, subject, set(streams))
     return Remains(
         subject,
         tuple(key_id for each in sorted(subjects) for key_id in vault.ring.ids_of(each)),
         tuple(map(StreamName, streams)),
         tuple(sorted(blobs)),
         in_clear + spoken,
+        elsewhere,
     )
 
 
@@ -115,7 +119,20 @@ def _digests(vault: Vault, stream: str, version: int, name: str, state: str, com
 
 def _spoken_in_clear(connection: sqlite3.Connection, subject: str) -> int:
     """How many events of a person in streams of many are in clear."""
+    rows = _spoken(connection, subject)
+    return sum(has_clear_text(*row[2:]) for row in rows if is_shared(row[0]))
+
+
+def _said_elsewhere(connection: sqlite3.Connection, vault: Vault, subject: str, own: Collection[str]) -> int:
+    """How many events of a person in streams of others have a text that can be read."""
+    return sum(
+        stream not in own and not is_shared(stream) and name in PERSONAL_EVENTS and not vault.is_erased(state)
+        for stream, _, name, state, _ in _spoken(connection, subject)
+    )
+
+
+def _spoken(connection: sqlite3.Connection, subject: str) -> Iterable[tuple[str, int, str, str, str | None]]:
+    """What was recorded by a person, wherever."""
     if not subject.startswith(PERSON):
-        return 0
-    rows = connection.execute(_ROWS + "principal = ?", (subject.removeprefix(PERSON),))
-    return sum(has_clear_text(*row[2:]) for row in rows if row[0].partition("-")[0] in SHARED)
+        return ()
+    return connection.execute(_ROWS + "principal = ?", (subject.removeprefix(PERSON),))

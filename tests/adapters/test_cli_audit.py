@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+from msgspec import json
 
 from adapters import cli
 from adapters.opening import open_store
@@ -123,6 +124,21 @@ def test_what_would_take_too_long_is_said_in_one_line(run: Run, path: Path, monk
         code, out, err = run(way, "--text", "hay", "--store", f"sqlite:///{path}")
         assert (code, out, err.count("\n")) == (1, "", 1)
         assert "too broad: ask for less" in err
+
+
+@pytest.mark.parametrize(("words", "way"), [(["why"], "causes"), (["proof", "make"], "proof")])
+def test_who_is_told_of_an_event_in_other_ways_is_recorded_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], way: str
+) -> None:
+    more = ["--fresh"] if way == "proof" else []
+    monkeypatch.setattr(sys, "argv", ["callboard", *words, "conversation-ada@2", *more, "--store", f"sqlite:///{path}"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (ended.value.code or 0, capsys.readouterr().err) == (0, "")
+    (entry,) = accesses(path)
+    told = json.decode(entry.payload)
+    assert (told["way"], told["question"]) == (way, {"stream": "conversation-ada", "version": 2})
+    assert entry.origin == "cli"
 
 
 def test_a_file_that_another_process_writes_to_is_read_and_said_not_to_be_recorded(run: Run, path: Path) -> None:

@@ -23,7 +23,7 @@ from adapters.gateways.blobs import blobs_beside
 from adapters.opening import open_store
 from adapters.setting_values import StoreAddress
 from core.audit import Command, SubjectForgotten
-from core.conversation import ConversationOpened, OpenConversation
+from core.conversation import ConversationOpened, FinalHeard, OpenConversation, UpdateTranscript
 from core.identifiers import Category, StreamName
 from core.messages import Decision, Stamp
 from core.ports import StoreUnavailable
@@ -195,7 +195,7 @@ async def test_a_subjects_blobs_go_unless_somebody_elses_events_name_them_too(tm
         await store.append(said("2"), [heard("bob", shared)], expected_version=0)
         record = partial(record_in, store, Stamp("c", 1))
         done = await Forgetting(store, path, blobs).forget("ann", record, nothing_in_memory)
-        assert done == Forgotten("person:ann", keys=1, streams=1, blobs=1, in_clear=0)
+        assert done == Forgotten("person:ann", keys=1, streams=1, blobs=1, in_clear=0, elsewhere=0)
         assert (await blobs.get(own), await blobs.get(shared)) == (None, b"shared")
         infos = [(await store.read_events(said(name)))[0].user_info for name in "12"]
         assert infos == [{}, {"name": SECRET}]
@@ -219,7 +219,7 @@ async def test_a_forgetting_that_was_cut_short_is_finished_by_doing_it_again(tmp
             await work.forget("ann", record, lost)
         assert (await store.read_events(said("1")))[0].user_info == {}
         again = await work.forget("ann", record, nothing_in_memory)
-        assert again == Forgotten("person:ann", keys=0, streams=1, blobs=0, in_clear=0)
+        assert again == Forgotten("person:ann", keys=0, streams=1, blobs=0, in_clear=0, elsewhere=0)
         on_record = [record.event for record in await store.read_all() if isinstance(record.event, SubjectForgotten)]
         assert [(event.subject, event.streams, event.blobs) for event in on_record] == [("person:ann", 1, 0)]
     assert b"4711" not in b"".join(file.read_bytes() for file in _files(tmp_path))
@@ -304,6 +304,19 @@ async def test_what_was_recorded_in_clear_is_said_to_stay(tmp_path: Path) -> Non
         record = partial(record_in, store, Stamp("c", 1))
         done = await Forgetting(store, path, blobs_beside(path)).forget("ann", record, nothing_in_memory)
     assert (done.keys, done.in_clear) == (0, 1)
+
+
+async def test_what_somebody_said_in_a_stream_of_another_is_counted_until_that_one_is_forgotten(tmp_path: Path) -> None:
+    path, stream = tmp_path / "log.db", StreamName.of(Category.CONVERSATION, "1")
+    opening = OpenConversation("tutor", "voice", SECRET, "ann", "api")
+    opened = ConversationOpened("tutor", "voice", SECRET, "ann", "api")
+    words = Decision(Stamp("c", 2, principal="bob"), UpdateTranscript(final=SECRET), (FinalHeard(SECRET, 0.9),))
+    async with open_sqlite(path, master=MASTER) as store:
+        await store.append(stream, [Decision(Stamp("c", 1), opening, (opened,)), words], expected_version=0)
+        record, work = partial(record_in, store, Stamp("c", 3)), Forgetting(store, path, blobs_beside(path))
+        assert (await work.forget("bob", record, nothing_in_memory)).elsewhere == 1
+        assert (await work.forget("ann", record, nothing_in_memory)).elsewhere == 0
+        assert (await work.forget("bob", record, nothing_in_memory)).elsewhere == 0
 
 
 @pytest.mark.parametrize(("user", "named", "keys"), [(None, "conversation-1", 3), ("ann", "ann", 1)])
@@ -393,7 +406,14 @@ async def test_over_http_it_takes_an_operator_and_a_sealed_log(keyed: dict[str, 
         assert (await server.http.post(path, headers=by("auditor"))).status_code == 403
         await server.http.post("/api/v2/conversations", json={"topic": SECRET, "user_id": "ann"}, headers=by("client"))
         told = await server.http.post(path, headers=by("operator"))
-        assert told.json() == {"subject": "person:ann", "keys": 1, "streams": 1, "blobs": 0, "in_clear": 0}
+        assert told.json() == {
+            "subject": "person:ann",
+            "keys": 1,
+            "streams": 1,
+            "blobs": 0,
+            "in_clear": 0,
+            "elsewhere": 0,
+        }
         found = await server.http.get(
             "/api/audit/events?event=audit.subject_forgotten", headers=by("auditor"), follow_redirects=True
         )
