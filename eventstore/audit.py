@@ -144,9 +144,13 @@ class AuditLog:
         """The last position."""
         return await self._run(_head)
 
-    async def plan(self, filters: Filters) -> list[str]:
-        """SQLite's plan for a page, for those who want to see which index it goes by."""
-        return await self._run(lambda view: list(searching.plan_of(view, filters, _whole(view))))
+    async def plan(self, filters: Filters, *, newest_first: bool = False, counting: bool = False) -> list[str]:
+        """SQLite's plan for a page or a count, for those who want to see which index it goes by."""
+
+        def explain(view: View) -> list[str]:
+            return list(searching.plan_of(view, filters, Span(0, _head(view), newest_first), counting=counting))
+
+        return await self._run(explain)
 
     def close(self) -> None:
         """Let the connections go; nobody may be asking."""
@@ -275,10 +279,6 @@ def _level(connection: sqlite3.Connection) -> int:
         return known_level(connection, "side", "main")
     except sqlite3.Error:
         return 0
-
-
-def _whole(view: View) -> Span:
-    return Span(0, _head(view))
 
 
 def _head(view: View) -> int:

@@ -95,12 +95,9 @@ def count(view: View, filters: Filters, span: Span, at_most: int) -> tuple[int, 
         if end is not None and look <= 0:
             return counted, end
         candidates, open_ones = piece.source.select(view.connection, piece.span), piece.unsettled(filters)
-        if open_ones:
-            limit = min(look, LOOK_INTO) if "text" in open_ones else look
-            query = _joined("COUNT(*)", candidates, open_ones.values(), limit)
-        else:
-            limit = at_most - counted
-            query = Select(f"SELECT COUNT(*) FROM ({candidates.sql} LIMIT ?)", (*candidates.values, limit))
+        most = min(look, LOOK_INTO) if "text" in open_ones else look
+        limit = most if open_ones else at_most - counted
+        query = number_of(candidates, open_ones.values(), limit)
         counted += view.connection.execute(query.sql, query.values).fetchone()[0]
         if counted >= at_most:
             return counted, None
@@ -210,6 +207,13 @@ def rows_of(candidates: Select, filters: Filters, piece: Piece, look: int, wante
     return Select(f"{query.sql} LIMIT ?", (*query.values, wanted))
 
 
+def number_of(candidates: Select, open_ones: Collection[Select], look: int) -> Select:
+    """How many rows meet what is left to check, of up to `look`."""
+    if open_ones:
+        return _joined("COUNT(*)", candidates, open_ones, look)
+    return Select(f"SELECT COUNT(*) FROM ({candidates.sql} LIMIT ?)", (*candidates.values, look))
+
+
 def _joined(columns: str, candidates: Select, open_ones: Collection[Select], look: int) -> Select:
     where = " AND ".join(f"({condition.sql})" for condition in open_ones) or "1"
     sql = f"SELECT {columns} FROM ({candidates.sql} LIMIT ?) CROSS JOIN {TABLE} AS e ON e.rowid = r WHERE {where}"
@@ -224,9 +228,13 @@ def _looked(connection: sqlite3.Connection, candidates: Select, span: Span, look
     return looked, reached if looked >= look else None
 
 
-def plan_of(view: View, filters: Filters, span: Span) -> Iterator[str]:
-    """How SQLite goes about it, line by line."""
+def plan_of(view: View, filters: Filters, span: Span, *, counting: bool = False) -> Iterator[str]:
+    """How SQLite goes about a page or a count, line by line."""
     for piece in pieces(view, filters, span):
-        query = rows_of(piece.source.select(view.connection, piece.span), filters, piece, LOOK, 100)
+        candidates = piece.source.select(view.connection, piece.span)
+        if counting:
+            query = number_of(candidates, piece.unsettled(filters).values(), LOOK)
+        else:
+            query = rows_of(candidates, filters, piece, LOOK, 100)
         for *_, line in view.connection.execute(f"EXPLAIN QUERY PLAN {query.sql}", query.values):
             yield line

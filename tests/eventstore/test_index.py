@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 import trio
 
-from core.conversation import Say
-from core.decider import CommandRejected
-from core.messages import Decision
 from core.ports import StoreUnavailable
 from eventstore import index as tuning
 from eventstore.audit import AuditLog, Filters
@@ -17,7 +14,7 @@ from eventstore.index import Index
 from eventstore.index_reading import index_path
 from eventstore.opening import open_sqlite
 from eventstore.words import match_expression, objection, phrases, says
-from tests.eventstore.logs import raw, say, stamp, stream
+from tests.eventstore.logs import raw, say, stream
 
 
 async def written(path: Path, *texts: str) -> None:
@@ -75,42 +72,6 @@ async def test_a_follower_takes_in_what_comes(path: Path, autojump_clock: trio.t
             file.unlink()
         assert await is_indexed(path, "meanwhile")
         nursery.cancel_scope.cancel()
-
-
-@pytest.mark.parametrize(
-    ("filters", "way"),
-    [
-        (
-            Filters(stream="conversation-a"),
-            "(originator_id=? AND originator_version>? AND originator_version<?)",
-        ),
-        (Filters(event="conversation.message_said"), "by_topic (topic=? AND rowid>? AND rowid<?)"),
-        (Filters(rejected=True), "by_topic (topic=? AND rowid>? AND rowid<?)"),
-        (Filters(principal="ada"), "by_principal (principal=? AND rowid>? AND rowid<?)"),
-        (Filters(correlation="c"), "by_correlation (correlation_id=? AND rowid>? AND rowid<?)"),
-        (Filters(command_id="c"), "by_command (command_id=?)"),
-        (Filters(since=0), "stored_events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
-        (Filters(category="conversation"), "entries VIRTUAL TABLE INDEX 64:M2><"),
-        (Filters(causation="conversation-a@1"), "entries VIRTUAL TABLE INDEX 64:M2><"),
-        (Filters(origin="boot.1"), "entries VIRTUAL TABLE INDEX 64:M2><"),
-        (Filters(text="one"), "entries VIRTUAL TABLE INDEX 64:M2><"),
-        (Filters(text="one", principal="ada", stream="conversation-a"), "entries VIRTUAL TABLE INDEX 64:M2><"),
-    ],
-)
-async def test_each_filter_is_answered_by_an_index_in_its_own_order(path: Path, filters: Filters, way: str) -> None:
-    await written(path, "one", "two")
-    async with open_sqlite(path) as store:
-        await store.append(stream("b"), [refused()], expected_version=0)
-    await Index(path).level()
-    told = await plan(path, filters)
-    assert way in told
-    assert "e USING INTEGER PRIMARY KEY (rowid=?)" in told
-    assert "SCAN stored_events" not in told
-    assert "B-TREE" not in told or filters.command_id  # one decision's events may be sorted
-
-
-def refused() -> Decision:
-    return Decision(stamp(), Say("m", "r", "in vain"), (CommandRejected("busy", "come back later"),))
 
 
 async def test_an_index_of_another_log_is_made_anew(path: Path, tmp_path: Path) -> None:
