@@ -31,4 +31,5 @@ def token_of(name: str, seconds: float = 3600) -> str:
 
 def come_as(window: Window, name: str) -> None:
     """The window has a token already, as one that stayed open has."""
-    window.context.add_init_script(f"sessionStorage.setItem('callboard.token', '{token_of(name)}')")
+    kept = f"sessionStorage.setItem('callboard.token', '{token_of(name)}')"
+    window.context.add_init_script(f"if (origin !== 'null') {kept}")  # a blank page has nowhere to keep it
