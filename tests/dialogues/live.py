@@ -24,6 +24,7 @@ from actors.system import System, open_system
 from adapters.clients.wire import open_wire
 from adapters.clock import SystemClock, TimeOrderedIdentifiers
 from adapters.gateways.blobs import MemoryBlobs
+from adapters.opening import DECIDERS
 from adapters.server.link import LinkLimits
 from adapters.server.serve import ServerLimits, serve
 from adapters.web.app import create_app, sockets_of
@@ -37,7 +38,7 @@ from eventstore.subscription import LogSubscription
 from tests.dialogues.dialogue import Closed, Connect, Get, Leave, Line, Names, Outside, Send, Step
 from tests.dialogues.playing import strict
 from tests.dialogues.replayed import Log, compare
-from tests.dialogues.stage import DECIDERS, Stage
+from tests.dialogues.stage import Stage
 from tests.dialogues.traffic import traffic_of
 
 PATIENCE = 5.0

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.opening import DECIDERS
 from adapters.replaying import JOINED, Audience, Client, Sent, WideAudience, spoken
 from core.call import APOLOGY, ResponseCompleted
 from core.decider import CommandRejected
 from core.identifiers import StreamName
 from core.messages import Recorded
-from tests.dialogues.stage import DECIDERS
 
 OF_CHANNELS = {"subscribed", "unsubscribed", "error"}
 

@@ -13,12 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 from urllib.parse import parse_qsl
 
-from core.audit import audit
-from core.call import call
-from core.channel import channel
-from core.conversation import conversation
-from core.decider import AnyDecider, CommandRejected, Rejected
-from core.delivery import delivery
+from adapters.opening import DECIDERS
+from core.decider import CommandRejected, Rejected
 from core.dialect import (
     Close,
     Connection,
@@ -36,16 +32,6 @@ from core.dialect import (
 )
 from core.identifiers import Category, StreamName
 from core.messages import Accepted, Busy, Outcome, Recorded, Refused, Stamp, Unavailable
-from core.session import session
-
-DECIDERS: Mapping[Category, AnyDecider] = {
-    Category.CONVERSATION: conversation,
-    Category.SESSION: session,
-    Category.CALL: call,
-    Category.CHANNEL: channel,
-    Category.AUDIT: audit,
-    Category.DELIVERY: delivery,
-}
 
 ROLES = frozenset({"client", "operator", "auditor"})
 """What everybody may be where nobody is asked."""
