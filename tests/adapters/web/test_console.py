@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from importlib import resources
@@ -18,6 +19,8 @@ from adapters.config import from_environment
 CONSOLE = resources.files("adapters.web") / "console"
 VENDOR = CONSOLE / "vendor"
 HOST = {"Host": "localhost"}
+MOST_SCRIPT = 32 * 1024
+"""Bytes of what is vendored, compressed."""
 PROTECTION = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "media-src 'self' blob:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -128,6 +131,12 @@ def test_what_was_appended_is_all_that_was_changed() -> None:
 def test_nothing_is_vendored_beside_it() -> None:
     named = {entry["file"] for entry in manifest()["files"] + manifest()["licences"]}
     assert set(files(VENDOR)) == named | {"manifest.json"}
+
+
+def test_the_vendored_scripts_are_small_for_those_who_load_them() -> None:
+    scripts = [entry["file"] for entry in manifest()["files"] if entry["file"].endswith(".js")]
+    sizes = {script: len(gzip.compress((VENDOR / script).read_bytes())) for script in scripts}
+    assert sum(sizes.values()) <= MOST_SCRIPT, sizes
 
 
 def test_no_page_holds_a_script_or_a_style_of_its_own() -> None:
