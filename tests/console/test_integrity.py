@@ -11,9 +11,19 @@ from playwright.sync_api import expect
 
 from eventstore.signing import SigningKey
 from tests.console.conftest import Look, Serve
+from tests.console.logs import long_log
 from tests.console.rig import Running, callboard
 
 FIRST = "conversation-01a1fe4a-0b25-7062-b75a-5964769a5b8e@1"
+LONG = 20_000
+NOTING = """() => {
+  window.noted = [];
+  new MutationObserver(() => {
+    const bar = document.querySelector('progress[aria-label="Events verified"][value]');
+    if (bar) noted.push([bar.value, bar.max]);
+  }).observe(document.body, { subtree: true, childList: true, attributes: true });
+}"""
+"""Keeps how far the bar is, each time it goes on."""
 
 
 def test_verifying_tells_the_head_that_the_command_line_tells(look: Look, archive: Running, past: Path) -> None:
@@ -23,6 +33,20 @@ def test_verifying_tells_the_head_that_the_command_line_tells(look: Look, archiv
     expect(verdict).to_contain_text("The chain holds")
     head = verdict.locator("dd code").inner_text()
     assert "The chain holds" in callboard("verify", "--store", f"sqlite:///{past}", "--head", head)
+
+
+def test_while_a_long_log_is_verified_one_sees_how_far_it_is(look: Look, serve: Serve, tmp_path: Path) -> None:
+    log = tmp_path / "long.db"
+    long_log(log, long=LONG)
+    page = look(serve(log)).open("#/integrity")
+    page.evaluate(NOTING)
+    page.get_by_role("button", name="Verify the log").click()
+    expect(page.locator(".integrity-verdict")).to_contain_text("The chain holds")
+    expect(page.get_by_role("progressbar", name="Events verified")).to_have_count(0)
+    noted: list[tuple[int, int]] = [(done, of) for done, of in page.evaluate("() => noted")]
+    assert any(0 < done < of for done, of in noted), noted
+    assert noted == sorted(noted)
+    assert min(of for _, of in noted) > LONG // 2
 
 
 def test_an_altered_event_is_named(look: Look, serve: Serve, past: Path, tmp_path: Path) -> None:
