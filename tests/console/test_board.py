@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page, expect
+import re
+from itertools import count
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.console.conftest import Look, Serve
 from tests.console.rig import Running, Traffic
@@ -92,6 +96,75 @@ def test_how_the_server_does_is_said_and_drawn(look: Look, server: Running) -> N
     expect(head).not_to_have_text(before)
     expect(page.locator(".health")).to_contain_text("ready")
     expect(page.locator("canvas, svg.spark, .spark svg").first).to_be_visible()
+
+
+def test_a_stream_with_traffic_has_its_rate_and_the_depth_of_its_mailbox(
+    look: Look, server: Running, traffic: Traffic
+) -> None:
+    id = server.conversation()
+    stream = f"conversation-{id}"
+    window = look(server)
+    page = window.open()
+    for column in ("Events/min", "Mailbox"):
+        expect(page.get_by_role("columnheader", name=column)).to_be_visible()
+    expect(cell(page, stream, "mailbox")).to_have_text(re.compile(r"^\s*\d+ waiting$"))
+    before = a_minute(page, stream)
+    guest = traffic.joined(server.port, id)
+    for number in range(30):
+        guest.say("transcript_update", interim_transcript=f"word {number}", confidence=0.9)
+    window.until(lambda: a_minute(page, stream) >= before + 30, "30 more events are in its rate")
+    expect(cell(page, stream, "mailbox")).to_have_attribute("title", "0 letters waiting")
+    guest.leave()
+
+
+def a_minute(page: Page, stream: str) -> int:
+    """How many events of the last minute its row tells."""
+    return int(cell(page, stream, "rate").inner_text().strip().removesuffix("/min"))
+
+
+def test_letters_that_wait_are_counted_and_many_of_them_stand_out(look: Look, server: Running) -> None:
+    stream = f"conversation-{server.conversation()}"
+    window = look(server)
+    waiting = [0]
+
+    def told(route: Route) -> None:
+        answer = route.fetch()
+        board = answer.json()
+        for each in board["streams"]:
+            each["mailbox"] = waiting[0]
+        route.fulfill(response=answer, json=board)
+
+    window.page.route("**/api/console/board*", told)
+    page = window.open()
+    expect(cell(page, stream, "mailbox")).to_have_text(re.compile("0 waiting"))
+    waiting[0] = 250
+    expect(cell(page, stream, "mailbox")).to_have_attribute("title", "250 letters waiting")
+    expect(cell(page, stream, "mailbox")).to_have_class(re.compile(r"\bwarn\b"))
+    page.unroute_all(behavior="wait")
+
+
+def test_four_lines_tell_commands_commits_fan_out_and_latency_in_words_too(
+    look: Look, serve: Serve, traffic: Traffic, tmp_path: Path
+) -> None:
+    server = serve(tmp_path / "callboard.db")  # in memory nothing is committed
+    id = server.conversation()
+    guest = traffic.joined(server.port, id)
+    window = look(server)
+    page = window.open()
+    lines = page.get_by_role("region", name="The server's work").get_by_role("img")
+    expect(lines).to_have_count(4)
+    said = count()
+
+    def all_are_known() -> bool:
+        guest.say("transcript_update", interim_transcript=f"word {next(said)}", confidence=0.9)
+        return all(
+            page.get_by_role("img", name=re.compile(rf"^{label}, .*: now .*, at most [\d,.]*[1-9]")).count() == 1
+            for label in ("Commands", "Commits", "Fan-out", "Commit latency")
+        )
+
+    window.until(all_are_known, "each line has told of something")
+    expect(lines.locator("canvas")).to_have_count(4)
+    guest.leave()
 
 
 def test_a_paused_board_stays_as_it_is(look: Look, server: Running) -> None:
