@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -25,9 +23,7 @@ from eventstore.chain import Verification
 from eventstore.decisions import streams
 from eventstore.opening import open_sqlite, open_sqlite_read_only
 from tests.benchmarks.load import filled
-
-GOLDEN = sorted((Path(__file__).parents[1] / "golden_logs").glob("*.db.gz"))
-"""A log of each release, as its demo wrote it: `callboard demo --keep FILE`. None of them ever changes."""
+from tests.golden import GOLDEN, unpacked
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -64,9 +60,7 @@ def unheard(_: Checked) -> None:
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.name)
 def test_todays_code_decides_what_was_decided_in_every_release(golden: Path, tmp_path: Path) -> None:
-    path = tmp_path / "log.db"
-    with gzip.open(golden) as packed, path.open("wb") as log:
-        shutil.copyfileobj(packed, log)
+    path = unpacked(golden, tmp_path)
     checked = check(path, unheard, processes=1)
     assert checked.findings == ()
     assert checked.events > 100
@@ -83,10 +77,6 @@ async def _assert_chained(path: Path) -> None:
     async with open_sqlite_read_only(path) as store:
         while rows := await store.read_rows(after=verification.position):
             assert verification.check(rows) is None
-
-
-def test_there_is_a_log_of_a_release() -> None:
-    assert GOLDEN
 
 
 def test_the_work_may_be_shared_by_processes_and_comes_to_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

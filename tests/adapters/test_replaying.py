@@ -21,16 +21,14 @@ from core.conversation import ClientJoined, ConversationForked, ConversationOpen
 from core.dialect import Close, Reach
 from core.identifiers import StreamName
 from core.messages import Recorded, Stamp
+from tests.golden import GOLDEN, unpacked
 
-GOLDEN = sorted((Path(__file__).parents[1] / "golden_logs").glob("*.db.gz"))
 DIALECTS = ("channels", "conversations", "retell", "shipping", "streams")
 
 
 def frames_of(log: Path, folder: Path) -> str:
     """All frames of a kept log, in the dialects that were spoken on its streams."""
-    unpacked = folder / "log.db"
-    unpacked.write_bytes(gzip.decompress(log.read_bytes()))
-    return "".join(f"{line}\n" for line in trio.run(lines_of, unpacked))
+    return "".join(f"{line}\n" for line in trio.run(lines_of, unpacked(log, folder)))
 
 
 async def lines_of(log: Path) -> list[str]:
