@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,9 @@ from tests.adapters.web.conftest import Socket
 from tests.adapters.whole import PATIENCE, Whole, serving
 
 DELTAS = "deltas=true"
+
+SEEN = 3
+"""Records that a console had seen when it came back."""
 
 Is = Callable[[Any], bool]
 
@@ -114,11 +117,18 @@ async def test_what_clients_of_every_dialect_got_is_what_the_log_tells_that_they
         AsyncExitStack() as stack,
     ):
         clients = Clients(server, stack, nursery)
-        conversations = await converse(clients, await server.opened(), server)
+        conversation = await server.opened()
+        board = await clients.connect("/console/socket")
+        await board.say(type="board", id="b")
+        behind = (await board.until(of(type="tuned")))["position"]
+        consoles = [await watch(clients, f"conversation-{conversation}")]
+        conversations = await converse(clients, conversation, server)
         subscribers = await ask(clients)
         devices = await ship(clients)
         peers = await stream(clients)
         platform = await call(clients)
+        consoles.append(await watch(clients, f"conversation-{conversation}", behind=consoles[0]))
+        await leave(conversations[0], [*consoles, board])
         nursery.cancel_scope.cancel()
     records, told = await records_of(log), CommandLine(log, capsysbinary)
     for (name, id), listener, query in zip(joins(records, "conversation"), conversations, ("", DELTAS), strict=True):
@@ -134,6 +144,26 @@ async def test_what_clients_of_every_dialect_got_is_what_the_log_tells_that_they
     assert await told.frames(name, "retell") == platform.frames
     for subscriber, topic in zip(subscribers, ("channel:news", "channel+position:news"), strict=True):
         assert await told.frames("all", "channels", "--topic", topic) == subscriber.frames[1:], "behind its receipt"
+    past = await told.frames(f"conversation-{conversation}", "console")
+    assert [console.frames[2:] for console in consoles] == [past, past[SEEN:]], "behind its greeting and its receipt"
+    log_in_short = await told.frames("all", "console", "--topic", "log")
+    assert board.frames[2:] == log_in_short[behind : behind + len(board.frames) - 2], "until it left"
+
+
+async def watch(clients: Clients, stream: str, behind: Listener | None = None) -> Listener:
+    """A console to which all of the stream is told, or what is behind the first records that another one saw."""
+    after = 0 if behind is None else (await behind.until(of(type="record"), SEEN))["position"]
+    console = await clients.connect("/console/socket")
+    await console.say(type="watch", id="w", stream=stream, after=after)
+    await console.until(of(type="tuned"))
+    return console
+
+
+async def leave(last: Listener, consoles: Sequence[Listener]) -> None:
+    """The last of a conversation; those who watch it see it go."""
+    await last.socket.wire.aclose()
+    for console in consoles:
+        await console.until(of(event="conversation.client_left"), 2)
 
 
 async def converse(clients: Clients, id: str, server: Whole) -> list[Listener]:
