@@ -2,7 +2,8 @@
 
 import { Copy, Empty, Failure, html, Json, Loading, Time, visible } from "../ui.js";
 import { eventPlace, number, streamHref } from "../format.js";
-import { Sounds } from "./sounds.js";
+import { isChunk } from "./media.js";
+import { Recording, Sounds } from "./sounds.js";
 
 /** The event at `cursor`. */
 export function EventPanel({ model, cursor }) {
@@ -20,7 +21,7 @@ export function EventPanel({ model, cursor }) {
         <${Copy} text=${() => JSON.stringify(record, null, 2)} label="Copy as JSON" />
         <${Copy} text=${address} label="Copy link" /></h3>
       ${record.says && html`<p class="event-said">${visible(record.says)}</p>`}
-      <${Sounds} payload=${record.payload} />
+      ${isChunk(record) ? html`<${Recording} key=${id} model=${model} record=${record} />` : html`<${Sounds} key=${id} payload=${record.payload} />`}
       <section aria-label="Payload"><h4>Payload</h4><${Json} value=${record.payload} open=${3} /></section>
       <section aria-label="Recorded with it"><h4>Recorded with it</h4><${Facts} record=${record} /></section>
       <section aria-label="Ask for more"><h4>Ask for more</h4>

@@ -34,6 +34,14 @@ export class Records {
     return this.#blocks.get(number(version))?.records[(version - 1) % BLOCK];
   }
 
+  /** The record, asked for with those beside it where it has not come yet; undefined where the server has none. Rejects as
+   * the ask does. */
+  async read(version) {
+    const n = number(version);
+    if (this.get(version) === undefined) await this.ask(n * BLOCK, (n + 1) * BLOCK);
+    return this.get(version);
+  }
+
   put(record) {
     this.#block(number(record.version)).records[(record.version - 1) % BLOCK] = record;
   }
