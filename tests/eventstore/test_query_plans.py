@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -31,6 +34,9 @@ BESIDE_BACKWARDS = "SCAN side.entries VIRTUAL TABLE INDEX 192:M2><"
 
 ROW = "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)"
 """How a candidate's row is come by."""
+
+SMALL = {"SCAN l", "SCAN names"}
+"""The row that says how far the index beside the log is; and the names found, for each of which one step is made."""
 
 LATER = 1_800_000_000_000_000
 
@@ -135,3 +141,33 @@ async def test_the_versions_that_an_event_is_stored_in_are_merged_and_not_sorted
     for told in (await log.plan(filters), await log.plan(filters, newest_first=True)):
         assert [line for line in told if gives_candidates(line)] == [BY_TOPIC, BY_TOPIC]
         assert (scans(told), sorts(told)) == ([], [])
+
+
+class Explaining(sqlite3.Connection):
+    """Notes the plan of whatever it is asked."""
+
+    told: ClassVar[list[str]] = []
+
+    def execute(self, sql: str, values: Any = (), /) -> sqlite3.Cursor:
+        if sql.startswith(("SELECT", "WITH")):
+            self.told.extend(line for *_, line in super().execute(f"EXPLAIN QUERY PLAN {sql}", values))
+        return super().execute(sql, values)
+
+
+@pytest.mark.parametrize("is_level", [True, False])
+async def test_what_is_asked_on_the_way_to_an_answer_goes_by_an_index_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch, is_level: bool
+) -> None:
+    await written(path)
+    if is_level:
+        await Index(path).level()
+    monkeypatch.setattr(Explaining, "told", [])
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Explaining))
+    log = AuditLog(path)
+    for filters, _, _ in ASKED:
+        for newest_first in (False, True):
+            await log.page(filters, limit=1, newest_first=newest_first)
+        await log.count(filters)
+    log.close()
+    assert BY_STREAM in Explaining.told
+    assert set(scans(Explaining.told)) <= SMALL
