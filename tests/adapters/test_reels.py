@@ -33,9 +33,9 @@ from core.ports import EventStore, StoreUnavailable
 from eventstore.memory import MemoryStore
 from eventstore.opening import open_sqlite
 from tests.adapters.latency import assert_answered_within, ping_until
-from tests.adapters.test_replaying import GOLDEN
 from tests.adapters.test_replaying import told as line
 from tests.eventstore.logs import stream
+from tests.golden import GOLDEN
 
 TALK, OPEN = stream("talk"), OpenConversation()
 
