@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from msgspec import json
 from adapters import reels as module
 from adapters.opening import DECIDERS, open_history
 from adapters.reels import MOST_OF_ONE, REEL_COST, DialectThen, FrameThen, Reels
-from adapters.replaying import Audience, spoken
+from adapters.refusals import refused_among
+from adapters.replaying import FORKED, Audience, spoken
 from adapters.setting_values import StoreAddress
 from core.audit import Accessed
 from core.conversation import (
@@ -28,6 +29,7 @@ from core.conversation import (
 )
 from core.decider import CommandRejected
 from core.identifiers import StreamName
+from core.lineage import is_copy
 from core.messages import Decision, Recorded, Stamp
 from core.ports import EventStore, StoreUnavailable
 from eventstore.memory import MemoryStore
@@ -35,7 +37,7 @@ from eventstore.opening import open_sqlite
 from tests.adapters.latency import assert_answered_within, ping_until
 from tests.adapters.test_replaying import told as line
 from tests.eventstore.logs import stream
-from tests.golden import GOLDEN
+from tests.golden import GOLDEN, unpacked
 
 TALK, OPEN = stream("talk"), OpenConversation()
 
@@ -76,9 +78,7 @@ async def put(store: EventStore, name: StreamName, *events: Any, command: Any = 
 @pytest.fixture(params=GOLDEN, ids=lambda path: path.name)
 def released(request: pytest.FixtureRequest, tmp_path: Path) -> StoreAddress:
     """The log of a release."""
-    path = tmp_path / "log.db"
-    path.write_bytes(gzip.decompress(request.param.read_bytes()))
-    return StoreAddress(path)
+    return StoreAddress(unpacked(request.param, tmp_path))
 
 
 async def test_what_is_told_of_every_stream_of_a_release_is_what_a_replay_tells(released: StoreAddress) -> None:
@@ -90,15 +90,19 @@ async def test_what_is_told_of_every_stream_of_a_release_is_what_a_replay_tells(
             for record in records:
                 for each in await dialects(reels, name, record.version):
                     told.setdefault(each.dialect, []).extend(map(said, each.frames))
-            assert told == {dialect: replayed(records, dialect, store.epoch) for dialect in told}
+            refused = await refused_among(store, name, records)
+            assert told == {dialect: replayed(records, dialect, store.epoch, refused) for dialect in told}
             found.update({dialect: len(frames) for dialect, frames in told.items()})
     assert set(+found) == {"channels", "conversations", "retell", "shipping", "streams"}
 
 
-def replayed(records: list[Recorded], dialect: str, epoch: str) -> list[str]:
+def replayed(records: list[Recorded], dialect: str, epoch: str, refused: Mapping[int, Any]) -> list[str]:
+    """Nothing of what was copied from another stream, and of the event that says so: that nobody was sent here."""
     name = records[0].stream
-    audience = Audience(name, DECIDERS[name.category], spoken(dialect, {}), epoch)
-    return [line(shown) for record in records for shown in audience.take(record)]
+    audience = Audience(name, DECIDERS[name.category], spoken(dialect, {}), epoch, refused)
+    shown = [(record, list(audience.take(record))) for record in records]
+    sent = [each for record, each in shown if not is_copy(record) and not isinstance(record.event, FORKED)]
+    return [line(one) for each in sent for one in each]
 
 
 def said(frame: FrameThen) -> str:
