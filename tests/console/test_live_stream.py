@@ -10,7 +10,10 @@ from playwright.sync_api import Locator, Page, expect
 from tests.console.conftest import Look, Serve
 from tests.console.rig import Guest, Running, Traffic
 
-LOST = ("WebSocket connection", "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "503")
+LOST = (
+    "WebSocket connection", "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE",
+    "ERR_CONTENT_LENGTH_MISMATCH", "503",
+)  # fmt: skip
 """What a browser has to say where a server goes away."""
 
 
